@@ -1,0 +1,77 @@
+"""Answers to bad input: each says what is wrong, what was got, and the corrected call.
+
+Not part of the public interface. A particle that diverged is a finding and not bad input, so the
+values of a state are never checked here: only what it is (dtype and shape).
+"""
+
+import torch
+from torch import Tensor
+
+
+def complaint(what: str, got: object, call: str) -> str:
+    """The one form of our error messages."""
+    return f"{what}, got {got}. Call it like this: {call}"
+
+
+def floating(name: str, value: object, call: str) -> None:
+    """``value`` must be a tensor of a floating dtype."""
+    if not isinstance(value, Tensor):
+        raise TypeError(complaint(f"`{name}` must be a torch.Tensor", type(value).__name__, call))
+    if not value.is_floating_point():
+        raise TypeError(complaint(f"`{name}` must have a floating dtype", value.dtype, call))
+
+
+def finite(name: str, value: Tensor, call: str) -> None:
+    """``value`` must hold numbers only: no NaN, no infinity."""
+    bad = int((~torch.isfinite(value)).sum())
+    if bad:
+        got = f"{bad} of {value.numel()} entries that are NaN or infinite"
+        raise ValueError(complaint(f"`{name}` must be finite", got, call))
+
+
+def shape(name: str, value: Tensor, wanted: tuple[int | str, ...], call: str) -> None:
+    """``value`` must have the shape ``wanted``; a letter stands for any positive size."""
+    sizes = tuple(value.shape)
+    fits = len(sizes) == len(wanted) and all(
+        size == want if isinstance(want, int) else size > 0
+        for size, want in zip(sizes, wanted, strict=True)
+    )
+    if not fits:
+        text = "(" + ", ".join(map(str, wanted)) + ("," if len(wanted) == 1 else "") + ")"
+        raise ValueError(complaint(f"`{name}` must have shape {text}", sizes, call))
+
+
+def same_dtype(name: str, value: Tensor, other: str, dtype: torch.dtype, call: str) -> None:
+    """``value`` must have the dtype of ``other``: mixed precision is a choice, not an accident."""
+    if value.dtype != dtype:
+        what = f"`{name}` must have the dtype of {other}, {dtype}"
+        raise TypeError(complaint(what, value.dtype, call))
+
+
+def state(name: str, x: Tensor, dim: int, dtype: torch.dtype, call: str) -> None:
+    """``x`` must be a cloud of points in ``dim`` dimensions with the prior's dtype."""
+    floating(name, x, call)
+    if x.ndim < 1 or x.shape[-1] != dim:
+        what = f"`{name}` must have shape (*batch, {dim})"
+        raise ValueError(complaint(what, tuple(x.shape), call))
+    same_dtype(name, x, "the prior", dtype, call)
+
+
+def positive(name: str, value: Tensor | float, call: str) -> None:
+    """Every entry of ``value`` must be a finite number above zero."""
+    entries = torch.as_tensor(value)
+    if not bool(((entries > 0) & torch.isfinite(entries)).all()):
+        raise ValueError(complaint(f"`{name}` must be positive and finite", value, call))
+
+
+def count(name: str, value: int, call: str) -> None:
+    """``value`` must be a whole number of at least one."""
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        raise ValueError(complaint(f"`{name}` must be a whole number above 0", repr(value), call))
+
+
+def scalar_time(t: object, call: str) -> None:
+    """``t`` must be one time: the whole cloud is at the same noise level."""
+    if isinstance(t, Tensor) and t.ndim:
+        what = "`t` must be one number in [0, 1] for the whole cloud"
+        raise ValueError(complaint(what, f"a tensor of shape {tuple(t.shape)}", call))

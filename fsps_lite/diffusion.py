@@ -1,0 +1,83 @@
+"""A distribution of x_0, seen at every diffusion time."""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from fsps_lite import checks
+from fsps_lite.schedules import Schedule
+from fsps_lite.types import LogDensity, Prior, State, Time
+
+
+@dataclass(frozen=True)
+class Diffusion:
+    """p(x_t), where x_t = alpha(t) x_0 + sigma(t) eps and x_0 ~ prior: score, denoiser, density.
+
+    With a prior it is what a diffusion model knows. With ``prior.condition(likelihood)`` it is the
+    exact posterior at every t, because conditioning and diffusing commute.
+
+    Each method takes a cloud ``x`` of shape ``(*batch, d)`` in the prior's dtype and one time ``t``
+    in [0, 1], computes in float64, and answers in the dtype of ``x``. Raises on a wrong shape,
+    dtype or time; a row that is NaN stays NaN.
+    """
+
+    prior: Prior
+    schedule: Schedule
+
+    def __call__(self, x: State, t: Time) -> State:
+        """The score: a Diffusion is a PosteriorScore."""
+        return self.score(x, t)
+
+    def score(self, x: State, t: Time) -> State:
+        """grad log p(x_t = x) = (alpha E[x_0 | x_t = x] - x) / sigma^2 (Tweedie; Robbins, 1956)."""
+        x64, alpha, sigma = self._at(x, t)
+        if sigma == 0:
+            what = f"the score divides by sigma({float(t):g})^2: `t` must be above 0"
+            raise ValueError(checks.complaint(what, float(t), "diffusion.score(x, 1e-3)"))
+        return ((alpha * self._exact.denoise(x64, alpha, sigma) - x64) / sigma**2).to(x.dtype)
+
+    def denoise(self, x: State, t: Time) -> State:
+        """E[x_0 | x_t = x], the mean of the clean signals that could have become x. Units of x."""
+        return self._exact.denoise(*self._at(x, t)).to(x.dtype)
+
+    def denoise_cov_product(self, x: State, t: Time, v: State) -> State:
+        """Cov[x_0 | x_t = x] v, row by row."""
+        self._at(v, t)
+        return self._exact.denoise_cov_product(*self._at(x, t), v.double()).to(x.dtype)
+
+    def denoise_cov(self, x: State, t: Time) -> Float[Tensor, "*batch d d"]:
+        """Cov[x_0 | x_t = x], the spread of those signals. ``(*batch, d, d)``, units of x^2."""
+        columns = torch.eye(x.shape[-1], dtype=x.dtype, device=x.device)
+        products = [self.denoise_cov_product(x, t, v.expand_as(x)) for v in columns]
+        return torch.stack(products, dim=-1)
+
+    def log_prob(self, x: State, t: Time) -> LogDensity:
+        """log p(x_t = x), in nats."""
+        return self._exact.log_prob(*self._at(x, t)).to(x.dtype)
+
+    def sample(self, n: int, t: Time, *, generator: torch.Generator) -> State:
+        """Draw ``n`` points of p(x_t) with no integrator: x_0 first, then the noise. ``(n, d)``."""
+        checks.scalar_time(t, "diffusion.sample(1000, 0.5, generator=g)")
+        x0 = self.prior.sample(n, generator=generator)
+        eps = torch.randn(x0.shape, generator=generator, dtype=x0.dtype, device=x0.device)
+        return self.schedule.alpha(t) * x0 + self.schedule.sigma(t) * eps
+
+    def sample_denoised(self, x: State, t: Time, *, generator: torch.Generator) -> State:
+        """Draw x_0 from p(x_0 | x_t = x), one for each row of the ``(n, d)`` cloud."""
+        return self._exact.sample_denoised(*self._at(x, t), generator=generator).to(x.dtype)
+
+    @cached_property
+    def _exact(self) -> Prior:
+        """The prior in float64: at small t the score is a small difference of large numbers."""
+        return self.prior.to(torch.float64)
+
+    def _at(self, x: State, t: Time) -> tuple[Tensor, Tensor, Tensor]:
+        """``x`` in float64 with alpha and sigma at ``t``, after the checks."""
+        dim, dtype = self.prior.dim, self.prior.dtype
+        call = f"diffusion.score(torch.zeros(5, {dim}, dtype={dtype}), 0.5)"
+        checks.state("x", x, dim, dtype, call)
+        checks.scalar_time(t, call)
+        return x.double(), self.schedule.alpha(t), self.schedule.sigma(t)

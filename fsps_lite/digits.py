@@ -1,0 +1,68 @@
+"""Handwritten digits as a prior: 1,700 images of 8 x 8 pixels, and 97 more that nobody has seen."""
+
+from dataclasses import dataclass
+from functools import cache
+
+import torch
+from jaxtyping import Float, Int
+from sklearn import datasets
+from torch import Tensor
+
+from fsps_lite import checks
+from fsps_lite.priors import Empirical
+
+SIDE = 8
+HELD_OUT = 97
+
+
+@dataclass(frozen=True)
+class Digits:
+    """The digits of (Alpaydin and Kaynak, 1998), which ship with scikit-learn.
+
+    ``images`` is ``(1700, 64)`` and ``held_out`` ``(97, 64)``: pixels minus the mean image, over
+    one number that makes their mean variance 1. ``labels`` and ``held_out_labels`` are 0 to 9.
+    ``mean`` and ``scale`` lead back to ink: ink = scale * image + mean, from 0 to 16.
+    """
+
+    images: Float[Tensor, "N 64"]
+    labels: Int[Tensor, "N"]
+    held_out: Float[Tensor, "M 64"]
+    held_out_labels: Int[Tensor, "M"]
+    mean: Float[Tensor, "64"]
+    scale: float
+
+    @property
+    def prior(self) -> Empirical:
+        """Equal weights on the images that are not held out."""
+        return Empirical.from_samples(self.images)
+
+    def ink(self, image: Float[Tensor, "*batch 64"]) -> Float[Tensor, "*batch 8 8"]:
+        """An image to look at: 0 is paper and 16 is full ink."""
+        return (self.scale * image + self.mean).unflatten(-1, (SIDE, SIDE))
+
+    def label_weights(self, weights: Float[Tensor, "N"]) -> Float[Tensor, "10"]:
+        """The total weight on the images of each digit, for weights on ``images``. ``(10,)``."""
+        call = "digits.label_weights(posterior.weights)"
+        checks.floating("weights", weights, call)
+        checks.shape("weights", weights, (len(self.labels),), call)
+        return weights.new_zeros(10).index_add(0, self.labels, weights)
+
+
+@cache
+def load() -> Digits:
+    """The digits, centred and scaled by the images that are not held out. No download."""
+    raw = datasets.load_digits()
+    ink = torch.from_numpy(raw.data)  # float64, as all our numbers
+    labels = torch.from_numpy(raw.target).long()
+    seen = ink[:-HELD_OUT]
+    mean = seen.mean(0)
+    scale = float((seen - mean).square().mean().sqrt())
+    images = (ink - mean) / scale
+    return Digits(
+        images=images[:-HELD_OUT],
+        labels=labels[:-HELD_OUT],
+        held_out=images[-HELD_OUT:],
+        held_out_labels=labels[-HELD_OUT:],
+        mean=mean,
+        scale=scale,
+    )

@@ -1,0 +1,106 @@
+"""The likelihood of a measurement: y = A(x) + noise."""
+
+import math
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from fsps_lite import checks
+from fsps_lite.operators import Linear, Nonlinear
+from fsps_lite.types import LogDensity, Measurement, State
+
+CALL = "Likelihood(Linear(torch.eye(2)), y=torch.zeros(2), noise_std=0.5)"
+
+
+@dataclass(frozen=True)
+class Likelihood:
+    """p(y | x) = N(y; A(x), noise_std^2 I): how probable the measurement is if the signal is x.
+
+    ``y`` is ``(m,)``. ``noise_std``, in units of y, is a number, or ``(m,)`` for one standard
+    deviation a coordinate, or a lower-triangular ``(m, m)`` factor L of a full covariance L L'
+    (:meth:`with_cov` finds it). Raises on wrong shapes or dtypes, NaN, and noise_std <= 0.
+    """
+
+    operator: Linear | Nonlinear
+    y: Float[Tensor, "m"]
+    noise_std: int | float | Float[Tensor, ""] | Float[Tensor, "m"] | Float[Tensor, "m m"]
+
+    def __post_init__(self):
+        checks.floating("y", self.y, CALL)
+        checks.shape("y", self.y, ("m",), CALL)
+        checks.finite("y", self.y, CALL)
+        if isinstance(self.operator, Linear):
+            m, dtype = len(self.operator.matrix), self.operator.matrix.dtype
+            checks.shape("y", self.y, (m,), CALL)
+            checks.same_dtype("y", self.y, "the operator", dtype, CALL)
+        _check_noise(self.noise_std, self.y)
+
+    @classmethod
+    def with_cov(cls, operator, y: Float[Tensor, "m"], noise_cov: Float[Tensor, "m m"]):
+        """The likelihood with noise of a full covariance ``(m, m)``, in units of y squared."""
+        call = "Likelihood.with_cov(operator, y, torch.eye(len(y)))"
+        checks.floating("noise_cov", noise_cov, call)
+        checks.shape("noise_cov", noise_cov, (len(y), len(y)), call)
+        factor, failed = torch.linalg.cholesky_ex(noise_cov)
+        if failed or not torch.allclose(noise_cov, noise_cov.mT):
+            what = "`noise_cov` must be symmetric and positive definite"
+            raise ValueError(checks.complaint(what, noise_cov.tolist(), call))
+        return cls(operator, y, factor)
+
+    @property
+    def noise_factor(self) -> Float[Tensor, "m m"]:
+        """L, lower triangular, such that the noise is L eps. ``(m, m)``, units of y."""
+        std = torch.as_tensor(self.noise_std, dtype=self.y.dtype)
+        return std if std.ndim == 2 else torch.diag_embed(std.expand(len(self.y)))
+
+    @property
+    def noise_cov(self) -> Float[Tensor, "m m"]:
+        """L L', the covariance of the noise. ``(m, m)``, units of y squared."""
+        return self.noise_factor @ self.noise_factor.mT
+
+    def log_prob(self, x: State) -> LogDensity:
+        """log p(y | x) for each row of ``x``, in nats, with its normaliser."""
+        residual = self.y - self._predict(x)
+        factor = self.noise_factor
+        whitened = torch.linalg.solve_triangular(factor, residual.unsqueeze(-1), upper=False)
+        log_norm = factor.diagonal().log().sum() + 0.5 * len(self.y) * math.log(2 * math.pi)
+        return -0.5 * whitened.squeeze(-1).square().sum(-1) - log_norm
+
+    def simulate(self, x: State, *, generator: torch.Generator) -> Measurement:
+        """Draw a measurement A(x) + noise for each row of ``x``. ``(*batch, m)``."""
+        clean = self._predict(x)
+        eps = torch.randn(
+            clean.shape, generator=generator, dtype=clean.dtype, device=generator.device
+        )
+        return clean + eps @ self.noise_factor.mT
+
+    def to(self, dtype: torch.dtype) -> "Likelihood":
+        """The same likelihood in another dtype."""
+        operator = self.operator.to(dtype) if isinstance(self.operator, Linear) else self.operator
+        std = self.noise_std.to(dtype) if isinstance(self.noise_std, Tensor) else self.noise_std
+        return Likelihood(operator, self.y.to(dtype), std)
+
+    def _predict(self, x: State) -> Measurement:
+        predicted = self.operator(x)
+        checks.same_dtype("x", predicted, "y", self.y.dtype, "likelihood.log_prob(x.to(y.dtype))")
+        checks.shape("A(x)", predicted, (*predicted.shape[:-1], len(self.y)), CALL)
+        return predicted
+
+
+def _check_noise(noise_std, y: Tensor) -> None:
+    """One positive number, one a coordinate, or a lower-triangular factor."""
+    if not isinstance(noise_std, Tensor) or noise_std.ndim == 0:
+        return checks.positive("noise_std", noise_std, CALL)
+    checks.same_dtype("noise_std", noise_std, "y", y.dtype, CALL)
+    if noise_std.ndim == 2:
+        checks.shape("noise_std", noise_std, (len(y), len(y)), CALL)
+        checks.finite("noise_std", noise_std, CALL)
+        if noise_std.triu(1).any():
+            what = "a matrix `noise_std` must be a lower-triangular factor"
+            call = "Likelihood.with_cov(operator, y, noise_cov)"
+            raise ValueError(checks.complaint(what, noise_std.tolist(), call))
+        return checks.positive("noise_std", noise_std.diagonal(), CALL)
+    checks.shape("noise_std", noise_std, (len(y),), CALL)
+    return checks.positive("noise_std", noise_std, CALL)

@@ -1,0 +1,108 @@
+"""Distances between two clouds, or two densities. Each is zero when the two agree.
+
+A cloud is ``(n, d)``. Two clouds from the same law are not at distance zero: report a distance
+beside the one between two exact clouds of the same size.
+"""
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from fsps_lite import checks
+from fsps_lite.priors import GaussianMixture
+from fsps_lite.types import State
+
+CALL = "wasserstein1(torch.randn(1000, 1), torch.randn(1000, 1))"
+
+
+def wasserstein1(
+    x: Float[Tensor, "n 1"],
+    y: Float[Tensor, "k 1"],
+    *,
+    x_weights: Float[Tensor, "n"] | None = None,
+    y_weights: Float[Tensor, "k"] | None = None,
+) -> float:
+    """The integral of |F - G| over the distribution functions of two clouds on the line. Units of x.
+
+    Exact for any two sizes and weights (Vallender, 1974).
+    """
+    for name, cloud in (("x", x), ("y", y)):
+        checks.floating(name, cloud, CALL)
+        checks.shape(name, cloud, ("n", 1), CALL)
+    checks.same_dtype("y", y, "x", x.dtype, CALL)
+    points, order = torch.cat([x, y]).squeeze(-1).sort()
+    mass = torch.cat([_masses("x_weights", x_weights, x), -_masses("y_weights", y_weights, y)])
+    difference = mass[order].cumsum(0)[:-1]
+    return float((difference.abs() * points.diff()).sum())
+
+
+def sliced_wasserstein(
+    x: State, y: State, *, generator: torch.Generator, directions: int = 200
+) -> float:
+    """The mean of W1 over random directions (Rabin et al., 2012). Units of x; d = 1 gives W1."""
+    _check_pair(x, y)
+    checks.count("directions", directions, "sliced_wasserstein(x, y, generator=g, directions=200)")
+    u = torch.randn(directions, x.shape[-1], generator=generator, dtype=x.dtype)
+    u = u / u.norm(dim=-1, keepdim=True)
+    shadows = [wasserstein1((x @ v).unsqueeze(-1), (y @ v).unsqueeze(-1)) for v in u]
+    return sum(shadows) / directions
+
+
+def energy_distance(x: State, y: State) -> float:
+    """2 E|x - y| - E|x - x'| - E|y - y'|, unbiased (Szekely, 2013). Units of x; may be below 0."""
+    _check_pair(x, y)
+    n, k = len(x), len(y)
+    between = torch.cdist(x, y).mean()
+    within_x = torch.cdist(x, x).sum() / (n * (n - 1))
+    within_y = torch.cdist(y, y).sum() / (k * (k - 1))
+    return float(2 * between - within_x - within_y)
+
+
+def total_variation(p: Float[Tensor, "G"], q: Float[Tensor, "G"], cell: float) -> float:
+    """Half the integral of |p - q|, for densities on a grid of cells of this size. In [0, 1].
+
+    Raises ValueError when a density does not integrate to 1 within 1 %: the grid is then too small.
+    """
+    call = "total_variation(p, q, cell=float(grid[1] - grid[0]))"
+    checks.shape("q", q, tuple(p.shape), call)
+    for name, density in (("p", p), ("q", q)):
+        mass = float(density.sum()) * cell
+        if not abs(mass - 1) < 0.01:
+            what = f"`{name}` must integrate to 1 over the grid"
+            raise ValueError(checks.complaint(what, f"{mass:.4g}", call))
+    return float((p - q).abs().sum()) * cell / 2
+
+
+def mode_weights(x: State, modes: GaussianMixture) -> tuple[Float[Tensor, "K"], Float[Tensor, "K"]]:
+    """The share of the cloud in each mode, with its binomial standard error. Each ``(K,)``.
+
+    A point belongs to the component of ``modes`` that is most responsible for it.
+    """
+    k = modes.responsibilities(x).argmax(-1)
+    share = torch.bincount(k, minlength=len(modes.means)).to(x.dtype) / len(x)
+    return share, (share * (1 - share) / len(x)).sqrt()
+
+
+def _masses(name: str, weights: Tensor | None, cloud: Tensor) -> Tensor:
+    """Weights that sum to 1; equal ones when none are given."""
+    if weights is None:
+        return cloud.new_full((len(cloud),), 1 / len(cloud))
+    call = "wasserstein1(x, y, x_weights=torch.full((len(x),), 1 / len(x)))"
+    checks.shape(name, weights, (len(cloud),), call)
+    checks.same_dtype(name, weights, "the cloud", cloud.dtype, call)
+    if bool((weights < 0).any()) or not abs(float(weights.sum()) - 1) < 1e-6:
+        got = f"a sum of {float(weights.sum()):.6g} and a least of {float(weights.min()):.3g}"
+        raise ValueError(checks.complaint(f"`{name}` must be >= 0 and sum to 1", got, call))
+    return weights
+
+
+def _check_pair(x: Tensor, y: Tensor) -> None:
+    call = "energy_distance(torch.randn(1000, 2), torch.randn(900, 2))"
+    for name, cloud in (("x", x), ("y", y)):
+        checks.floating(name, cloud, call)
+        checks.shape(name, cloud, ("n", "d"), call)
+        checks.finite(name, cloud, call)
+        if len(cloud) < 2:
+            raise ValueError(checks.complaint(f"`{name}` must hold two points or more", 1, call))
+    checks.shape("y", y, ("n", x.shape[1]), call)
+    checks.same_dtype("y", y, "x", x.dtype, call)

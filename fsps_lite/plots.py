@@ -1,0 +1,181 @@
+"""The figures of the book, one call each. Every function returns the figure.
+
+Time always runs as a sampler does, from noise (t = 1, left) to data (t = 0, right). Colours are
+those of Okabe and Ito, safe for colour-blind readers; maps use cividis.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import torch
+from jaxtyping import Float
+from matplotlib.colors import PowerNorm
+from matplotlib.figure import Figure
+from torch import Tensor
+
+from fsps_lite.types import State
+
+STYLE = Path(__file__).with_name("book.mplstyle")
+LINES = ("-", "--", "-.", ":")
+Curves = Mapping[str, tuple[Tensor, Tensor]]
+
+
+def panels(count: int, *, width: float = 3.2, height: float = 2.8, columns: int | None = None):
+    """``count`` axes in a row (or in rows of ``columns``), in the book's style."""
+    columns = min(count, columns or count)
+    rows = -(-count // columns)
+    with plt.style.context(STYLE):
+        figure, axes = plt.subplots(
+            rows, columns, figsize=(width * columns, height * rows), squeeze=False
+        )
+    for spare in axes.flat[count:]:
+        spare.set_axis_off()
+    return figure, list(axes.flat[:count])
+
+
+def curves(
+    lines: Curves,
+    *,
+    xlabel: str,
+    ylabel: str,
+    title: str = "",
+    log: str = "",
+    slopes: Sequence[float] = (),
+    fill: bool = False,
+) -> Figure:
+    """Named curves ``{name: (x, y)}`` on one pair of axes.
+
+    ``log`` is "x", "y" or "xy"; ``slopes`` adds grey guides of these slopes to a log-log plot;
+    ``fill`` shades below the curves, for densities.
+    """
+    figure, (axis,) = panels(1, width=6.0, height=3.4)
+    for i, (name, (x, y)) in enumerate(lines.items()):
+        marker = "o" if log == "xy" else ""
+        axis.plot(
+            x, y, LINES[i % len(LINES)], label=name, marker=marker, markersize=4, color=f"C{i}"
+        )
+        if fill:
+            axis.fill_between(x, y, alpha=0.15, linewidth=0, color=f"C{i}")
+    _scales(axis, log)
+    for slope in slopes:
+        _guide(axis, lines, slope)
+    axis.set(xlabel=xlabel, ylabel=ylabel, title=title)
+    axis.legend()
+    return figure
+
+
+def bayes(x: Tensor, prior: Tensor, likelihood: Tensor, posterior: Tensor) -> Figure:
+    """Prior, likelihood and posterior over one signal axis: densities, and a scaled likelihood."""
+    lines = {
+        "prior p(x)": (x, prior),
+        "likelihood p(y | x), scaled": (x, likelihood / likelihood.max() * posterior.max()),
+        "posterior p(x | y)": (x, posterior),
+    }
+    return curves(lines, xlabel="x", ylabel="density", fill=True)
+
+
+def maps(
+    densities: Mapping[str, Float[Tensor, "T G"]],
+    t: Tensor,
+    x: Tensor,
+    *,
+    columns: int | None = None,
+) -> Figure:
+    """Densities over (t, x), one panel each, on one colour scale: the pictures of this book.
+
+    ``densities[name][i, j]`` is the density at time ``t[i]`` and place ``x[j]``. The scale is that
+    of the square root, and ends where 99 % of the first panel lie below, so that noise is seen too.
+    """
+    figure, axes = panels(len(densities), width=3.6, height=3.0, columns=columns)
+    first = next(iter(densities.values()))
+    norm = PowerNorm(0.5, vmin=0.0, vmax=float(first.flatten().quantile(0.99)), clip=True)
+    for axis, (name, density) in zip(axes, densities.items(), strict=True):
+        mesh = axis.pcolormesh(t, x, density.mT, norm=norm, shading="nearest", rasterized=True)
+        axis.set(xlim=(float(t.max()), float(t.min())), xlabel="t", title=name)
+    axes[0].set_ylabel("x_t")
+    figure.colorbar(mesh, ax=axes, label="density", shrink=0.9)
+    return figure
+
+
+def density_map(
+    log_prob: Callable[[Tensor, Tensor], Tensor], t: Tensor, x: Tensor
+) -> Float[Tensor, "T G"]:
+    """exp log_prob(x, t) on the grid of times ``t`` and places ``x``: a panel for :func:`maps`."""
+    return torch.stack([log_prob(x.unsqueeze(-1), time).exp() for time in t])
+
+
+def paths(t: Tensor, x: Float[Tensor, "T n 1"], *, shown: int = 40, title: str = "") -> Figure:
+    """Some particles of a cloud over time."""
+    figure, (axis,) = panels(1, width=6.0, height=3.4)
+    axis.plot(t, x[:, :shown, 0], color="C0", alpha=0.35, linewidth=0.8)
+    axis.set(xlim=(float(t.max()), float(t.min())), xlabel="t", ylabel="x_t", title=title)
+    return figure
+
+
+def clouds(points: Mapping[str, State], *, shown: int = 1000) -> Figure:
+    """Clouds in the plane, one panel each, on the same axes."""
+    figure, axes = panels(len(points))
+    for axis, (name, cloud) in zip(axes, points.items(), strict=True):
+        axis.plot(cloud[:shown, 0], cloud[:shown, 1], ".", markersize=2, alpha=0.5, color="C0")
+        axis.set(title=name, xlabel="x[0]")
+        axis.sharex(axes[0])
+        axis.sharey(axes[0])
+    axes[0].set_ylabel("x[1]")
+    return figure
+
+
+def histograms(clouds: Mapping[str, State], density: tuple[Tensor, Tensor], *, bins=80) -> Figure:
+    """One-dimensional clouds as histograms, each beside the true density ``(x, p)``."""
+    figure, axes = panels(len(clouds))
+    x, p = density
+    for axis, (name, cloud) in zip(axes, clouds.items(), strict=True):
+        edges = torch.linspace(float(x.min()), float(x.max()), bins + 1)
+        axis.hist(cloud.flatten(), bins=edges, density=True, color="C5", alpha=0.6)
+        axis.plot(x, p, color="C6", linewidth=1.2, label="truth")
+        axis.set(title=name, xlabel="x")
+        axis.sharey(axes[0])
+    axes[0].set_ylabel("density")
+    axes[-1].legend()
+    return figure
+
+
+def bars(heights: Mapping[str, Tensor], labels: Sequence[str], *, ylabel: str) -> Figure:
+    """Groups of bars: one group a label, one bar a name."""
+    figure, (axis,) = panels(1, width=6.0, height=3.0)
+    width = 0.8 / len(heights)
+    place = torch.arange(len(labels))
+    for i, (name, height) in enumerate(heights.items()):
+        axis.bar(place + (i - (len(heights) - 1) / 2) * width, height, width, label=name)
+    axis.set_xticks(place, labels)
+    axis.set_ylabel(ylabel)
+    axis.legend()
+    return figure
+
+
+def images(rows: Mapping[str, Float[Tensor, "n h w"]]) -> Figure:
+    """Rows of small grey images, dark ink on white, each row with its name."""
+    columns = max(len(row) for row in rows.values())
+    figure, axes = panels(len(rows) * columns, width=0.85, height=0.85, columns=columns)
+    for axis in axes:
+        axis.set_axis_off()
+    for i, (name, row) in enumerate(rows.items()):
+        first = axes[i * columns]
+        first.text(-0.15, 0.5, name, transform=first.transAxes, ha="right", va="center")
+        for axis, image in zip(axes[i * columns :], row, strict=False):
+            axis.imshow(image, cmap="gray_r", vmin=float(row.min()), vmax=float(row.max()))
+    return figure
+
+
+def _scales(axis, log: str) -> None:
+    if "x" in log:
+        axis.set_xscale("log")
+    if "y" in log:
+        axis.set_yscale("log")
+
+
+def _guide(axis, lines: Curves, slope: float) -> None:
+    """A dotted line of this slope, through the middle of the first curve."""
+    x, y = next(iter(lines.values()))
+    middle = len(x) // 2
+    axis.plot(x, y[middle] * (x / x[middle]) ** slope, ":", color="0.5", label=f"slope {slope:g}")

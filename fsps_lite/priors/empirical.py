@@ -1,0 +1,187 @@
+"""A prior made of points: N atoms and their weights."""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from fsps_lite import checks
+from fsps_lite.types import LogDensity, LogLikelihood, Scale, State
+
+CALL = "Empirical.from_samples(torch.randn(1000, 2, dtype=torch.float64))"
+BLOCK = 2**23  # logits in memory at a time: 64 MB of float64
+
+
+@dataclass(frozen=True)
+class Empirical:
+    """p(x_0) = sum_i w_i delta(x_0 - atom_i): the prior as N points, with w = softmax(log_weights).
+
+    ``atoms`` is ``(N, d)`` in units of x; ``log_weights`` is ``(N,)`` in nats, up to a constant,
+    and may hold -inf. Conditioned on any measurement it stays empirical, and diffused it is a
+    mixture of N equal Gaussians, so that everything below is exact for every N: the finite-sample
+    posterior. Raises on wrong shapes or dtypes, NaN, no atoms, or no atom of positive weight.
+    """
+
+    atoms: Float[Tensor, "N d"]
+    log_weights: Float[Tensor, "N"]
+
+    def __post_init__(self):
+        checks.floating("atoms", self.atoms, CALL)
+        checks.shape("atoms", self.atoms, ("N", "d"), CALL)
+        checks.finite("atoms", self.atoms, CALL)
+        _check_log_weights(self.log_weights, self.atoms)
+
+    @classmethod
+    def from_samples(cls, atoms: Float[Tensor, "N d"]) -> "Empirical":
+        """Equal weights on the rows of ``atoms``."""
+        checks.floating("atoms", atoms, CALL)
+        return cls(atoms, atoms.new_zeros(len(atoms)))
+
+    @classmethod
+    def on_grid(
+        cls, log_density: Callable[[State], LogDensity], axes: list[Float[Tensor, "_"]]
+    ) -> "Empirical":
+        """Quadrature: atoms on the product of ``axes`` (each evenly spaced), weighted by a density.
+
+        Diffused to a sigma above the spacing h it is exact to about exp(-2 pi^2 (sigma / h)^2).
+        """
+        if not axes:
+            call = "Empirical.on_grid(density, [torch.linspace(-4, 4, 2001)])"
+            raise ValueError(checks.complaint("`axes` must name a grid", axes, call))
+        atoms = torch.stack(torch.meshgrid(*axes, indexing="ij"), dim=-1).flatten(0, -2)
+        return cls(atoms, log_density(atoms))
+
+    @property
+    def dim(self) -> int:
+        """d, the dimension of the signal."""
+        return self.atoms.shape[1]
+
+    @property
+    def dtype(self) -> torch.dtype:
+        return self.atoms.dtype
+
+    @property
+    def weights(self) -> Float[Tensor, "N"]:
+        """w, normalised. For display and for averages; never take its logarithm: it underflows."""
+        return self.log_weights.softmax(0)
+
+    @property
+    def effective_size(self) -> float:
+        """1 / sum_i w_i^2, the number of equal weights that would average as well (Kong, 1992)."""
+        log_w = self.log_weights.double().log_softmax(0)
+        return float((-torch.logsumexp(2 * log_w, 0)).exp())
+
+    def to(self, dtype: torch.dtype) -> "Empirical":
+        """The same prior in another dtype."""
+        return Empirical(self.atoms.to(dtype), self.log_weights.to(dtype))
+
+    def sample(self, n: int, *, generator: torch.Generator) -> State:
+        """Draw ``n`` atoms with their weights, with replacement. ``(n, d)``."""
+        checks.count("n", n, "prior.sample(1000, generator=torch.Generator().manual_seed(0))")
+        index = self.weights.multinomial(n, replacement=True, generator=generator)
+        return self.atoms[index]
+
+    def condition(self, likelihood: LogLikelihood) -> "Empirical":
+        """Bayes: multiply each weight by p(y | atom). Any object with ``log_prob(x)`` will do."""
+        return replace(self, log_weights=self.log_weights + self._log_likelihood(likelihood))
+
+    def logits(self, x: State, alpha: Scale, sigma: Scale) -> Float[Tensor, "*batch N"]:
+        """log w_i - |x - alpha atom_i|^2 / (2 sigma^2), plus |x - alpha c|^2 / (2 sigma^2).
+
+        Their softmax is p(atom_i | x_t = x). The square of x, the same for all atoms, is left out,
+        and both are centred on c, the mean of the atoms: this costs one matrix product, and no
+        ``(batch, N, d)`` array.
+        """
+        self._check(x, sigma)
+        centre, rest, squares = self._centred
+        inner = alpha * ((x - alpha * centre) @ rest.mT) - 0.5 * alpha**2 * squares
+        return self.log_weights.log_softmax(0) + inner / sigma**2
+
+    def log_prob(self, x: State, alpha: Scale, sigma: Scale) -> LogDensity:
+        """log p(x_t = x) = log sum_i w_i N(x; alpha atom_i, sigma^2 I), in nats."""
+        square = (x - alpha * self._centred[0]).square().sum(-1)
+        log_norm = 0.5 * self.dim * torch.log(2 * math.pi * torch.as_tensor(sigma) ** 2)
+
+        def mixture(rows):
+            return self.logits(rows, alpha, sigma).logsumexp(-1, keepdim=True)
+
+        return self._by_rows(mixture, x).squeeze(-1) - 0.5 * square / sigma**2 - log_norm
+
+    def denoise(self, x: State, alpha: Scale, sigma: Scale) -> State:
+        """E[x_0 | x_t = x]: the mean of the atoms under the softmax of the logits."""
+        return self._by_rows(lambda r: self.logits(r, alpha, sigma).softmax(-1) @ self.atoms, x)
+
+    def denoise_cov_product(self, x: State, alpha: Scale, sigma: Scale, v: State) -> State:
+        """Cov[x_0 | x_t = x] v, row by row, without forming the ``(d, d)`` matrix."""
+
+        def product(rows):
+            x, v = rows.chunk(2, dim=-1)
+            weights = self.logits(x, alpha, sigma).softmax(-1)
+            rest = self._centred[1]
+            mean = weights @ rest
+            along = v @ rest.mT - (v * mean).sum(-1, keepdim=True)
+            weighted = weights * along
+            return weighted @ rest - weighted.sum(-1, keepdim=True) * mean
+
+        return self._by_rows(product, torch.cat(torch.broadcast_tensors(x, v), dim=-1))
+
+    def sample_denoised(
+        self, x: State, alpha: Scale, sigma: Scale, *, generator: torch.Generator
+    ) -> State:
+        """Draw x_0 from p(x_0 | x_t = x), one a row: an atom, by the softmax of the logits."""
+
+        def draw(rows):
+            weights = self.logits(rows, alpha, sigma).softmax(-1)
+            return self.atoms[weights.multinomial(1, generator=generator).squeeze(-1)]
+
+        return self._by_rows(draw, x)
+
+    @cached_property
+    def _centred(self) -> tuple[Tensor, Tensor, Tensor]:
+        """The mean of the atoms, the atoms minus it, and the squared norms of these."""
+        centre = self.atoms.mean(0)
+        rest = self.atoms - centre
+        return centre, rest, rest.square().sum(-1)
+
+    def _by_rows(self, fn: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
+        """``fn`` over blocks of rows of ``x``, so that at most BLOCK logits exist at a time."""
+        flat = x.reshape(-1, x.shape[-1])
+        blocks = [fn(rows) for rows in flat.split(max(1, BLOCK // len(self.atoms)))]
+        return torch.cat(blocks).reshape(*x.shape[:-1], -1)
+
+    def _check(self, x: Tensor, sigma: Scale) -> None:
+        call = (
+            f"prior.denoise(torch.zeros(5, {self.dim}, dtype={self.dtype}), alpha=0.8, sigma=0.6)"
+        )
+        checks.state("x", x, self.dim, self.dtype, call)
+        if sigma <= 0:
+            what = "atoms have a density only under noise: `sigma` must be above 0"
+            raise ValueError(checks.complaint(what, float(sigma), call))
+
+    def _log_likelihood(self, likelihood: LogLikelihood) -> Tensor:
+        """log p(y | atom_i), with the ways in which a user's own likelihood can go wrong named."""
+        log_prob = likelihood.log_prob(self.atoms)
+        call = "prior.condition(likelihood), where likelihood.log_prob(atoms) has shape (N,)"
+        checks.floating("likelihood.log_prob(atoms)", log_prob, call)
+        checks.shape("likelihood.log_prob(atoms)", log_prob, (len(self.atoms),), call)
+        checks.same_dtype("likelihood.log_prob(atoms)", log_prob, "the atoms", self.dtype, call)
+        return log_prob
+
+
+def _check_log_weights(log_weights: Tensor, atoms: Tensor) -> None:
+    call = "Empirical(atoms, log_weights=torch.zeros(len(atoms), dtype=atoms.dtype))"
+    checks.floating("log_weights", log_weights, call)
+    checks.shape("log_weights", log_weights, (len(atoms),), call)
+    checks.same_dtype("log_weights", log_weights, "the atoms", atoms.dtype, call)
+    if bool(log_weights.isnan().any()) or bool((log_weights == math.inf).any()):
+        what = "`log_weights` must be below infinity and not NaN"
+        raise ValueError(checks.complaint(what, log_weights.max().item(), call))
+    if bool((log_weights == -math.inf).all()):
+        what = (
+            "some atom must have a positive weight: with y in the data's reach, or more noise_std"
+        )
+        raise ValueError(checks.complaint(what, "log-weights that are all -inf", call))

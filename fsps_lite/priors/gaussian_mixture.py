@@ -1,0 +1,210 @@
+"""A prior made of Gaussians: the family in which the truth is known in closed form."""
+
+import math
+from dataclasses import dataclass
+from functools import cached_property
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from fsps_lite import checks
+from fsps_lite.likelihood import Likelihood
+from fsps_lite.operators import Linear
+from fsps_lite.types import LogDensity, Scale, State
+
+CALL = "GaussianMixture.isotropic(torch.tensor([[-1.0], [1.0]]), std=0.3)"
+
+
+@dataclass(frozen=True)
+class GaussianMixture:
+    """p(x_0) = sum_k w_k N(x_0; mean_k, cov_k), with w = softmax(log_weights).
+
+    ``log_weights`` is ``(K,)`` in nats, up to a constant; ``means`` is ``(K, d)`` in units of x;
+    ``covs`` is ``(K, d, d)``, symmetric and positive semi-definite: singular ones, also zero, are
+    welcome. It stays a mixture when noise is added, and when a linear measurement with Gaussian
+    noise is observed. Raises on wrong shapes or dtypes, NaN, or a covariance that is none.
+    """
+
+    log_weights: Float[Tensor, "K"]
+    means: Float[Tensor, "K d"]
+    covs: Float[Tensor, "K d d"]
+
+    def __post_init__(self):
+        checks.floating("means", self.means, CALL)
+        checks.shape("means", self.means, ("K", "d"), CALL)
+        k, d = self.means.shape
+        for name, value, shape in (
+            ("log_weights", self.log_weights, (k,)),
+            ("covs", self.covs, (k, d, d)),
+        ):
+            checks.floating(name, value, CALL)
+            checks.shape(name, value, shape, CALL)
+            checks.same_dtype(name, value, "the means", self.means.dtype, CALL)
+        for name in ("log_weights", "means", "covs"):
+            checks.finite(name, getattr(self, name), CALL)
+        _check_covs(self.covs)
+
+    @classmethod
+    def isotropic(
+        cls,
+        means: Float[Tensor, "K d"],
+        std: int | float | Float[Tensor, "K"],
+        weights: Float[Tensor, "K"] | None = None,
+    ) -> "GaussianMixture":
+        """Round components: standard deviation ``std`` (one, or one each) and positive weights."""
+        checks.floating("means", means, CALL)
+        checks.shape("means", means, ("K", "d"), CALL)
+        k, d = means.shape
+        std = torch.as_tensor(std, dtype=means.dtype).expand(k)
+        weights = means.new_ones(k) if weights is None else weights
+        checks.shape("weights", weights, (k,), CALL)
+        checks.positive("weights", weights, CALL)
+        covs = std[:, None, None] ** 2 * torch.eye(d, dtype=means.dtype)
+        return cls(weights.log(), means, covs)
+
+    @property
+    def dim(self) -> int:
+        """d, the dimension of the signal."""
+        return self.means.shape[1]
+
+    @property
+    def dtype(self) -> torch.dtype:
+        return self.means.dtype
+
+    @property
+    def weights(self) -> Float[Tensor, "K"]:
+        """w, normalised."""
+        return self.log_weights.softmax(0)
+
+    def to(self, dtype: torch.dtype) -> "GaussianMixture":
+        """The same prior in another dtype."""
+        return GaussianMixture(
+            self.log_weights.to(dtype), self.means.to(dtype), self.covs.to(dtype)
+        )
+
+    def sample(self, n: int, *, generator: torch.Generator) -> State:
+        """Draw ``n`` points: a component by its weight, then a point of it. ``(n, d)``."""
+        checks.count("n", n, "prior.sample(1000, generator=torch.Generator().manual_seed(0))")
+        k = self.weights.multinomial(n, replacement=True, generator=generator)
+        return self.means[k] + self._colour(k, self._eigen[0].sqrt()[k], generator)
+
+    def responsibilities(
+        self, x: State, alpha: Scale = 1.0, sigma: Scale = 0.0
+    ) -> Float[Tensor, "*batch K"]:
+        """p(component k | x_t = x): where each point belongs. Rows sum to 1."""
+        return self._log_joint(x, alpha, sigma).softmax(-1)
+
+    def log_prob(self, x: State, alpha: Scale = 1.0, sigma: Scale = 0.0) -> LogDensity:
+        """log p(x_t = x) = log sum_k w_k N(x; alpha mean_k, alpha^2 cov_k + sigma^2 I), in nats."""
+        return self._log_joint(x, alpha, sigma).logsumexp(-1)
+
+    def denoise(self, x: State, alpha: Scale, sigma: Scale) -> State:
+        """E[x_0 | x_t = x]: each component's own answer, averaged by the responsibilities."""
+        share = self.responsibilities(x, alpha, sigma)
+        return (share.unsqueeze(-1) * self._component_means(x, alpha, sigma)).sum(-2)
+
+    def denoise_cov_product(self, x: State, alpha: Scale, sigma: Scale, v: State) -> State:
+        """Cov[x_0 | x_t = x] v: the covariance within components, plus the one between them."""
+        share = self.responsibilities(x, alpha, sigma).unsqueeze(-1)
+        means = self._component_means(x, alpha, sigma)
+        apart = means - (share * means).sum(-2, keepdim=True)
+        within = torch.einsum("kij,...j->...ki", self._component_covs(alpha, sigma), v)
+        between = apart * (apart * v.unsqueeze(-2)).sum(-1, keepdim=True)
+        return (share * (within + between)).sum(-2)
+
+    def sample_denoised(
+        self, x: State, alpha: Scale, sigma: Scale, *, generator: torch.Generator
+    ) -> State:
+        """Draw x_0 from p(x_0 | x_t = x), one for each row of the ``(n, d)`` cloud."""
+        share = self.responsibilities(x, alpha, sigma)
+        k = share.multinomial(1, generator=generator).squeeze(-1)
+        mean = self._component_means(x, alpha, sigma)[torch.arange(len(x)), k]
+        variance = self._eigen[0] * sigma**2 / self._variances(alpha, sigma)
+        return mean + self._colour(k, variance.sqrt()[k], generator)
+
+    def condition(self, likelihood: Likelihood) -> "GaussianMixture":
+        """Bayes for a linear operator: each component by a Kalman update, each weight by p(y | k).
+
+        Raises ValueError for any other operator, for which the posterior is no mixture.
+        """
+        _check_linear(likelihood)
+        operator, noise = likelihood.operator, likelihood.noise_cov
+        predicted = operator(self.means)
+        cross = self.covs @ operator.matrix.mT
+        innovation = operator.matrix @ cross + noise
+        gain = torch.linalg.solve(innovation, cross.mT).mT
+        normal = torch.distributions.MultivariateNormal(predicted, innovation)
+        means = self.means + (gain @ (likelihood.y - predicted).unsqueeze(-1)).squeeze(-1)
+        keep = torch.eye(self.dim, dtype=self.dtype) - gain @ operator.matrix
+        covs = keep @ self.covs @ keep.mT + gain @ noise @ gain.mT  # Joseph: stays symmetric
+        covs = (covs + covs.mT) / 2
+        return GaussianMixture(self.log_weights + normal.log_prob(likelihood.y), means, covs)
+
+    @cached_property
+    def _eigen(self) -> tuple[Tensor, Tensor]:
+        """Variances ``(K, d)`` along, and matrices ``(K, d, d)`` of, the principal directions."""
+        values, vectors = torch.linalg.eigh(self.covs)
+        return values.clamp(min=0.0), vectors  # a zero variance may come out as -1e-17
+
+    def _variances(self, alpha: Scale, sigma: Scale) -> Tensor:
+        """alpha^2 cov_k + sigma^2 I in the principal directions: ``(K, d)``."""
+        variances = alpha**2 * self._eigen[0] + sigma**2
+        if not bool((variances > 0).all()):
+            what = "a singular covariance has a density only under noise: `sigma` must be above 0"
+            call = "prior.log_prob(x, alpha=0.8, sigma=0.6)"
+            raise ValueError(checks.complaint(what, float(sigma), call))
+        return variances
+
+    def _rotated(self, x: State, alpha: Scale) -> Tensor:
+        """x - alpha mean_k in the principal directions of component k: ``(*batch, K, d)``."""
+        call = (
+            f"prior.denoise(torch.zeros(5, {self.dim}, dtype={self.dtype}), alpha=0.8, sigma=0.6)"
+        )
+        checks.state("x", x, self.dim, self.dtype, call)
+        return torch.einsum(
+            "kij,...ki->...kj", self._eigen[1], x.unsqueeze(-2) - alpha * self.means
+        )
+
+    def _log_joint(self, x: State, alpha: Scale, sigma: Scale) -> Tensor:
+        """log w_k + log N(x; alpha mean_k, alpha^2 cov_k + sigma^2 I): ``(*batch, K)``."""
+        variances = self._variances(alpha, sigma)
+        squares = self._rotated(x, alpha) ** 2 / variances
+        log_norm = (2 * math.pi * variances).log().sum(-1)
+        return self.log_weights.log_softmax(0) - 0.5 * (squares.sum(-1) + log_norm)
+
+    def _component_means(self, x: State, alpha: Scale, sigma: Scale) -> Tensor:
+        """E[x_0 | x_t = x, k]: ``(*batch, K, d)``."""
+        gain = alpha * self._eigen[0] / self._variances(alpha, sigma)
+        shift = torch.einsum("kij,...kj->...ki", self._eigen[1], gain * self._rotated(x, alpha))
+        return self.means + shift
+
+    def _component_covs(self, alpha: Scale, sigma: Scale) -> Tensor:
+        """Cov[x_0 | x_t, k], the same for all x_t: ``(K, d, d)``."""
+        values, vectors = self._eigen
+        left = values * sigma**2 / self._variances(alpha, sigma)
+        return (vectors * left.unsqueeze(-2)) @ vectors.mT
+
+    def _colour(self, k: Tensor, std: Tensor, generator: torch.Generator) -> Tensor:
+        """Gaussian noise of component ``k[i]`` in row i, with ``std`` along its directions."""
+        eps = torch.randn(std.shape, generator=generator, dtype=self.dtype, device=generator.device)
+        return torch.einsum("nij,nj->ni", self._eigen[1][k], std * eps)
+
+
+def _check_covs(covs: Tensor) -> None:
+    tolerance = 1e-6 if covs.dtype == torch.float32 else 1e-10
+    scale = covs.abs().max().clamp(min=torch.finfo(covs.dtype).tiny)
+    if bool(((covs - covs.mT).abs() > tolerance * scale).any()):
+        raise ValueError(checks.complaint("`covs` must be symmetric", covs.tolist(), CALL))
+    lowest = torch.linalg.eigvalsh(covs).min()
+    if bool(lowest < -tolerance * scale):
+        what = "`covs` must be positive semi-definite"
+        raise ValueError(checks.complaint(what, f"an eigenvalue of {lowest:.3g}", CALL))
+
+
+def _check_linear(likelihood: Likelihood) -> None:
+    if not isinstance(likelihood, Likelihood) or not isinstance(likelihood.operator, Linear):
+        got = getattr(likelihood, "operator", likelihood)
+        what = "a GaussianMixture conditions on a Likelihood with a Linear operator only"
+        call = "Empirical.from_samples(prior.sample(2000, generator=g)).condition(likelihood)"
+        raise ValueError(checks.complaint(what, got, call))

@@ -1,0 +1,70 @@
+"""A problem: what was measured, and what was known before."""
+
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import torch
+
+from fsps_lite import checks
+from fsps_lite.diffusion import Diffusion
+from fsps_lite.likelihood import Likelihood
+from fsps_lite.operators import Linear
+from fsps_lite.priors import Empirical, GaussianMixture
+from fsps_lite.schedules import VP, Schedule
+
+POINTS = {1: 4001, 2: 401}  # quadrature points an axis, by dimension
+REACH = 8.0  # how many standard deviations around each mean the quadrature covers
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Find x from y = A(x) + noise, when x ~ prior: everything that an inverse problem is.
+
+    ``moral`` says in one line what it teaches. A method may see ``diffusion`` and ``likelihood``;
+    ``posterior`` is the truth that it is measured against.
+    """
+
+    name: str
+    prior: Empirical | GaussianMixture
+    likelihood: Likelihood
+    schedule: Schedule = field(default_factory=VP)
+    moral: str = ""
+
+    @property
+    def diffusion(self) -> Diffusion:
+        """The prior at every diffusion time: all that a sampler may know, beside the likelihood."""
+        return Diffusion(self.prior, self.schedule)
+
+    @cached_property
+    def posterior(self) -> Diffusion:
+        """The exact posterior at every diffusion time.
+
+        Closed form where there is one; for a nonlinear operator on a mixture, quadrature on a grid
+        (d <= 2). Raises ValueError where neither exists, and says what does.
+        """
+        mixture = isinstance(self.prior, GaussianMixture)
+        nonlinear = not isinstance(self.likelihood.operator, Linear)
+        prior = self._quadrature() if mixture and nonlinear else self.prior
+        return Diffusion(prior.condition(self.likelihood), self.schedule)
+
+    def finite_sample(self, n: int, *, generator: torch.Generator) -> Diffusion:
+        """The posterior at every diffusion time when ``n`` samples stand for the prior."""
+        atoms = Empirical.from_samples(self.prior.sample(n, generator=generator))
+        return Diffusion(atoms.condition(self.likelihood), self.schedule)
+
+    def _quadrature(self) -> Empirical:
+        """The mixture on a grid that covers REACH standard deviations around each mean."""
+        prior = self.prior
+        if prior.dim not in POINTS:
+            what = (
+                "a nonlinear operator on a GaussianMixture has an exact posterior for d <= 2 only"
+            )
+            call = f"problem.finite_sample(10_000, generator=g) for {self.name!r}"
+            raise ValueError(checks.complaint(what, f"d = {prior.dim}", call))
+        reach = REACH * prior.covs.diagonal(dim1=-2, dim2=-1).sqrt()
+        low, high = (prior.means - reach).amin(0), (prior.means + reach).amax(0)
+        axes = [
+            torch.linspace(float(a), float(b), POINTS[prior.dim], dtype=prior.dtype)
+            for a, b in zip(low, high, strict=True)
+        ]
+        return Empirical.on_grid(prior.log_prob, axes)

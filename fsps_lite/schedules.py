@@ -1,0 +1,163 @@
+"""Noise schedules: x_t = alpha(t) x_0 + sigma(t) eps, with t = 0 for data and t = 1 for noise.
+
+A schedule is two functions, ``alpha`` and ``sigma``. Everything else follows from them: the
+stochastic differential equation  dx = drift x dt + sqrt(diffusion) dw  whose solution has these
+two scales is found by differentiation, not by hand.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from fsps_lite import checks
+from fsps_lite.types import State, Times
+
+
+def unit_time(t: Times) -> Tensor:
+    """``t`` as a float64 tensor, elementwise in [0, 1].
+
+    Float64 whatever the state's dtype: 1 - alpha^2 in float32 is wrong by 1.6e-3 at t = 1e-3.
+    A 0-d float64 tensor leaves the dtype of the state that it multiplies as it is.
+
+    Raises ValueError when a time lies outside [0, 1] or is NaN.
+    """
+    t = torch.as_tensor(t)
+    t = t if t.dtype == torch.float64 else t.to(torch.float64)
+    if not bool(((t >= 0) & (t <= 1)).all()):
+        got = t.item() if t.ndim == 0 else f"values from {t.min():.3g} to {t.max():.3g}"
+        call = "schedule.alpha(0.5); 0 is data and 1 is noise"
+        raise ValueError(checks.complaint("`t` must lie in [0, 1]", got, call))
+    return t
+
+
+def derivative(fn: Callable[[Tensor], Tensor], t: Times) -> Tensor:
+    """The derivative of ``fn`` at ``t``, elementwise, by automatic differentiation."""
+    with torch.enable_grad():
+        t = unit_time(t).detach().requires_grad_()
+        value = fn(t).sum()
+        if not value.requires_grad:  # fn is a constant
+            return torch.zeros_like(t)
+        return torch.autograd.grad(value, t)[0]
+
+
+@dataclass(frozen=True)
+class Schedule(ABC):
+    """How much signal and how much noise x_t holds: x_t = alpha(t) x_0 + sigma(t) eps.
+
+    A schedule of your own defines ``alpha`` and ``sigma``, one line each. All methods take a
+    number or a tensor of times in [0, 1], and return float64 tensors of the same shape.
+    """
+
+    @abstractmethod
+    def alpha(self, t: Times) -> Tensor:
+        """The factor of the signal; alpha(0) = 1."""
+
+    @abstractmethod
+    def sigma(self, t: Times) -> Tensor:
+        """The standard deviation of the noise, in units of x; sigma(0) = 0."""
+
+    def variance(self, t: Times) -> Tensor:
+        """sigma(t)^2, in units of x squared."""
+        return self.sigma(t) ** 2
+
+    def alpha_bar(self, t: Times) -> Tensor:
+        """alpha(t)^2, the share of the signal's power that is left (Ho et al., 2020)."""
+        return self.alpha(t) ** 2
+
+    def log_snr(self, t: Times) -> Tensor:
+        """log(alpha^2 / sigma^2), the log signal-to-noise ratio, in nats (Kingma et al., 2021)."""
+        return 2 * self.alpha(t).log() - self.variance(t).log()
+
+    def drift(self, t: Times) -> Tensor:
+        """d log alpha / dt, the factor of x in dx = drift x dt + sqrt(diffusion) dw."""
+        return derivative(lambda s: self.alpha(s).log(), t)
+
+    def diffusion(self, t: Times) -> Tensor:
+        """d sigma^2/dt - 2 drift sigma^2, the squared factor of dw (Kingma et al., 2021)."""
+        return derivative(self.variance, t) - 2 * self.drift(t) * self.variance(t)
+
+    def noise(self, n: int, dim: int, *, generator: torch.Generator, dtype=torch.float64) -> State:
+        """``n`` points of pure noise, sigma(1) eps: the start of a reverse process. ``(n, dim)``."""
+        call = "schedule.noise(1000, 1, generator=torch.Generator().manual_seed(0))"
+        checks.count("n", n, call)
+        eps = torch.randn(n, dim, generator=generator, dtype=dtype, device=generator.device)
+        return self.sigma(1.0) * eps
+
+
+@dataclass(frozen=True)
+class VP(Schedule):
+    """Variance preserving: 1 - sigma^2 = alpha^2 = exp(-beta_min t - (beta_max - beta_min) t^2/2).
+
+    The rate of forgetting grows linearly, beta(t) = beta_min + (beta_max - beta_min) t
+    (Song et al., 2021). Data of unit variance keep it at every t.
+    """
+
+    beta_min: float = 0.01
+    beta_max: float = 20.0
+
+    def __post_init__(self):
+        call = "VP(beta_min=0.01, beta_max=20.0)"
+        checks.positive("beta_min", self.beta_min, call)
+        checks.positive("beta_max", self.beta_max, call)
+
+    def log_alpha_bar(self, t: Times) -> Tensor:
+        """The integral of -beta from 0 to t."""
+        t = unit_time(t)
+        return -self.beta_min * t - (self.beta_max - self.beta_min) * t**2 / 2
+
+    def alpha(self, t: Times) -> Tensor:
+        return (self.log_alpha_bar(t) / 2).exp()
+
+    def variance(self, t: Times) -> Tensor:
+        return -torch.expm1(self.log_alpha_bar(t))  # 1 - alpha^2 would cancel near t = 0
+
+    def sigma(self, t: Times) -> Tensor:
+        return self.variance(t).sqrt()
+
+
+@dataclass(frozen=True)
+class Cosine(Schedule):
+    """alpha = cos(pi t / 2), sigma = sin(pi t / 2): a walk along the unit circle (Nichol, 2021)."""
+
+    def alpha(self, t: Times) -> Tensor:
+        return (unit_time(t) * torch.pi / 2).cos()
+
+    def sigma(self, t: Times) -> Tensor:
+        return (unit_time(t) * torch.pi / 2).sin()
+
+
+@dataclass(frozen=True)
+class VE(Schedule):
+    """Variance exploding: alpha = 1 and sigma grows as a power of t (Karras et al., 2022).
+
+    sigma(t) = sigma_max t^power. Nothing shrinks the signal, so sigma_max, in units of x, must be
+    large against the spread of the data.
+    """
+
+    sigma_max: float = 80.0
+    power: float = 3.0
+
+    def __post_init__(self):
+        call = "VE(sigma_max=80.0, power=3.0)"
+        checks.positive("sigma_max", self.sigma_max, call)
+        checks.positive("power", self.power, call)
+
+    def alpha(self, t: Times) -> Tensor:
+        return torch.ones_like(unit_time(t))
+
+    def sigma(self, t: Times) -> Tensor:
+        return self.sigma_max * unit_time(t) ** self.power
+
+
+@dataclass(frozen=True)
+class FlowMatching(Schedule):
+    """alpha = 1 - t, sigma = t: the straight line from data to noise (Lipman et al., 2023)."""
+
+    def alpha(self, t: Times) -> Tensor:
+        return 1 - unit_time(t)
+
+    def sigma(self, t: Times) -> Tensor:
+        return unit_time(t) * 1.0

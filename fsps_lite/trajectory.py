@@ -1,0 +1,72 @@
+"""The path of a cloud of particles through a reverse process."""
+
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+from tqdm.auto import tqdm
+
+from fsps_lite import checks
+from fsps_lite.types import State, Time
+
+Step = Callable[[Tensor, Tensor, Tensor], Tensor]
+CALL = "euler_maruyama(score, schedule, x, times(schedule, 250), generator=g)"
+SLOW = 5.0  # seconds before a progress bar appears
+
+
+@dataclass(frozen=True)
+class Trajectory:
+    """Where the particles were: ``x[i]`` is the ``(n, d)`` cloud at time ``t[i]``, noise first.
+
+    ``t`` is ``(T,)``, decreasing; ``x`` is ``(T, n, d)``. A particle that diverged stays in it as
+    it is, NaN included: divergence is a finding.
+    """
+
+    t: Float[Tensor, "T"]
+    x: Float[Tensor, "T n d"]
+
+    @property
+    def final(self) -> State:
+        """The cloud at the last time. ``(n, d)``."""
+        return self.x[-1]
+
+    def at(self, t: Time) -> State:
+        """The cloud at the grid time nearest to ``t``. ``(n, d)``."""
+        return self.x[(self.t - t).abs().argmin()]
+
+    def diverged(self, bound: float = 1e6) -> Bool[Tensor, "n"]:
+        """Which particles end as NaN, infinite, or further than ``bound`` (units of x) from 0."""
+        return ~(self.final.norm(dim=-1) <= bound)
+
+
+def march(step: Step, x: State, t: Float[Tensor, "T"]) -> Trajectory:
+    """Carry the cloud ``x``, ``(n, d)``, along the grid ``t`` by ``x = step(x, t_now, t_next)``.
+
+    Every integrator is a ``step`` that marches. Shows a progress bar on a long run and warns of
+    particles that diverged. Raises when the grid does not decrease or the cloud is not (n, d).
+    """
+    _check(x, t)
+    path = [x]
+    pairs = list(zip(t[:-1], t[1:], strict=True))
+    for now, after in tqdm(pairs, desc="reverse process", delay=SLOW, leave=False):
+        path.append(step(path[-1], now, after))
+    trajectory = Trajectory(t, torch.stack(path))
+    lost = int(trajectory.diverged().sum())
+    if lost:
+        text = (
+            f"{lost} of {len(x)} particles diverged; see Trajectory.diverged(), or take more steps"
+        )
+        warnings.warn(text, RuntimeWarning, stacklevel=3)
+    return trajectory
+
+
+def _check(x: Tensor, t: Tensor) -> None:
+    checks.floating("x", x, CALL)
+    checks.shape("x", x, ("n", "d"), CALL)
+    checks.floating("t", t, CALL)
+    if t.ndim != 1 or len(t) < 2 or not bool((t[1:] < t[:-1]).all()):
+        got = f"shape {tuple(t.shape)} from {t.flatten()[0]:.3g} to {t.flatten()[-1]:.3g}"
+        raise ValueError(checks.complaint("`t` must be a grid that decreases", got, CALL))

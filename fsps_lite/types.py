@@ -1,0 +1,66 @@
+"""The words that every signature uses: a name says the shape, the page *Notation* says the meaning.
+
+``State``        ``(*batch, d)``  a point of signal space, or a cloud of them
+``Measurement``  ``(*batch, m)``  a point of data space
+``LogDensity``   ``(*batch,)``    the log of a probability density, in nats
+``Time``         a number or a 0-d tensor in [0, 1]; 0 is data, 1 is noise; one for the whole cloud
+``Scale``        the value of ``alpha`` or ``sigma`` at one time
+"""
+
+from typing import Protocol, runtime_checkable
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+State = Float[Tensor, "*batch d"]
+Measurement = Float[Tensor, "*batch m"]
+LogDensity = Float[Tensor, "*batch"]
+Time = int | float | Float[Tensor, ""]
+Times = int | float | Float[Tensor, "*times"]
+Scale = int | float | Float[Tensor, ""]
+
+
+@runtime_checkable
+class PosteriorScore(Protocol):
+    """Anything that answers ``score(x, t)``: the gradient in ``x`` of log p(x_t = x | y).
+
+    A plain function qualifies, and so does a learned network wrapped in two lines.
+    """
+
+    def __call__(self, x: State, t: Time) -> State: ...
+
+
+@runtime_checkable
+class LogLikelihood(Protocol):
+    """Anything with ``log_prob(x)``: log p(y | x), up to a constant, for each row of ``x``."""
+
+    def log_prob(self, x: State) -> LogDensity: ...
+
+
+@runtime_checkable
+class Prior(Protocol):
+    """What :class:`~fsps_lite.Diffusion` needs to know about a distribution of ``x_0``.
+
+    Each method but ``sample`` sees ``x_t = alpha x_0 + sigma eps`` through the two scales alone.
+    """
+
+    @property
+    def dim(self) -> int: ...
+
+    @property
+    def dtype(self) -> torch.dtype: ...
+
+    def to(self, dtype: torch.dtype) -> "Prior": ...
+
+    def sample(self, n: int, *, generator: torch.Generator) -> State: ...
+
+    def log_prob(self, x: State, alpha: Scale, sigma: Scale) -> LogDensity: ...
+
+    def denoise(self, x: State, alpha: Scale, sigma: Scale) -> State: ...
+
+    def denoise_cov_product(self, x: State, alpha: Scale, sigma: Scale, v: State) -> State: ...
+
+    def sample_denoised(
+        self, x: State, alpha: Scale, sigma: Scale, *, generator: torch.Generator
+    ) -> State: ...
