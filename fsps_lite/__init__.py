@@ -1,6 +1,6 @@
 """fsps_lite: exact finite-sample posteriors, to check diffusion posterior samplers against."""
 
-from fsps_lite import digits, plots, problems, widgets
+from fsps_lite import digits, plots, problems
 from fsps_lite.diffusion import Diffusion
 from fsps_lite.integrators import (
     bridge,
@@ -63,5 +63,4 @@ __all__ = [
     "times",
     "total_variation",
     "wasserstein1",
-    "widgets",
 ]

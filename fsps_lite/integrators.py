@@ -70,7 +70,7 @@ def ddpm(
     x_s = alpha_s m + sqrt(sigma_s^2 - c^2) (x - alpha_t m) / sigma_t + c z, with the denoised m and
     c = eta times the standard deviation of p(x_s | x_t, x_0) (Ho et al., 2020; Song et al., 2021a).
     """
-    checks_eta(eta)
+    _check_eta(eta)
 
     def step(x, t, s):
         alpha, sigma = schedule.alpha(t), schedule.sigma(t)
@@ -126,7 +126,7 @@ def dpm_solver(
 
     eta = 1 is the reverse SDE, eta = 0 the probability flow (Lu et al., 2022b). One score a step.
     """
-    checks_eta(eta)
+    _check_eta(eta)
     before = []  # the denoised cloud and the step of the step before
 
     def step(x, t, s):
@@ -194,7 +194,7 @@ def evaluate(score: PosteriorScore, x: State, t: Tensor) -> State:
     return value
 
 
-def checks_eta(eta: float) -> None:
+def _check_eta(eta: float) -> None:
     """eta lies between the probability flow (0) and the reverse SDE (1)."""
     if not 0 <= eta <= 1:
         call = "ddpm(score, schedule, x, t, generator=g, eta=1.0)"

@@ -22,7 +22,7 @@ def wasserstein1(
     x_weights: Float[Tensor, "n"] | None = None,
     y_weights: Float[Tensor, "k"] | None = None,
 ) -> float:
-    """The integral of |F - G| over the distribution functions of two clouds on the line. Units of x.
+    """The integral of |F - G| over the distribution functions of two clouds on a line. Units of x.
 
     Exact for any two sizes and weights (Vallender, 1974).
     """

@@ -10,6 +10,7 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 import torch
 from jaxtyping import Float
+from matplotlib import rc_params_from_file
 from matplotlib.colors import PowerNorm
 from matplotlib.figure import Figure
 from torch import Tensor
@@ -17,6 +18,9 @@ from torch import Tensor
 from fsps_lite.types import State
 
 STYLE = Path(__file__).with_name("book.mplstyle")
+COLOURS = rc_params_from_file(STYLE, use_default_template=False)["axes.prop_cycle"].by_key()[
+    "color"
+]
 LINES = ("-", "--", "-.", ":")
 Curves = Mapping[str, tuple[Tensor, Tensor]]
 
@@ -31,6 +35,7 @@ def panels(count: int, *, width: float = 3.2, height: float = 2.8, columns: int 
         )
     for spare in axes.flat[count:]:
         spare.set_axis_off()
+    plt.close(figure)  # a notebook shows what a cell returns: once, not twice
     return figure, list(axes.flat[:count])
 
 
@@ -53,15 +58,15 @@ def curves(
     for i, (name, (x, y)) in enumerate(lines.items()):
         marker = "o" if log == "xy" else ""
         axis.plot(
-            x, y, LINES[i % len(LINES)], label=name, marker=marker, markersize=4, color=f"C{i}"
+            x, y, LINES[i % len(LINES)], label=name, marker=marker, markersize=4, color=COLOURS[i]
         )
         if fill:
-            axis.fill_between(x, y, alpha=0.15, linewidth=0, color=f"C{i}")
+            axis.fill_between(x, y, alpha=0.15, linewidth=0, color=COLOURS[i])
     _scales(axis, log)
     for slope in slopes:
         _guide(axis, lines, slope)
     axis.set(xlabel=xlabel, ylabel=ylabel, title=title)
-    axis.legend()
+    axis.legend(frameon=False)
     return figure
 
 
@@ -91,7 +96,9 @@ def maps(
     first = next(iter(densities.values()))
     norm = PowerNorm(0.5, vmin=0.0, vmax=float(first.flatten().quantile(0.99)), clip=True)
     for axis, (name, density) in zip(axes, densities.items(), strict=True):
-        mesh = axis.pcolormesh(t, x, density.mT, norm=norm, shading="nearest", rasterized=True)
+        mesh = axis.pcolormesh(
+            t, x, density.mT, norm=norm, cmap="cividis", shading="nearest", rasterized=True
+        )
         axis.set(xlim=(float(t.max()), float(t.min())), xlabel="t", title=name)
     axes[0].set_ylabel("x_t")
     figure.colorbar(mesh, ax=axes, label="density", shrink=0.9)
@@ -108,7 +115,7 @@ def density_map(
 def paths(t: Tensor, x: Float[Tensor, "T n 1"], *, shown: int = 40, title: str = "") -> Figure:
     """Some particles of a cloud over time."""
     figure, (axis,) = panels(1, width=6.0, height=3.4)
-    axis.plot(t, x[:, :shown, 0], color="C0", alpha=0.35, linewidth=0.8)
+    axis.plot(t, x[:, :shown, 0], color=COLOURS[0], alpha=0.35, linewidth=0.8)
     axis.set(xlim=(float(t.max()), float(t.min())), xlabel="t", ylabel="x_t", title=title)
     return figure
 
@@ -117,7 +124,9 @@ def clouds(points: Mapping[str, State], *, shown: int = 1000) -> Figure:
     """Clouds in the plane, one panel each, on the same axes."""
     figure, axes = panels(len(points))
     for axis, (name, cloud) in zip(axes, points.items(), strict=True):
-        axis.plot(cloud[:shown, 0], cloud[:shown, 1], ".", markersize=2, alpha=0.5, color="C0")
+        axis.plot(
+            cloud[:shown, 0], cloud[:shown, 1], ".", markersize=2, alpha=0.5, color=COLOURS[0]
+        )
         axis.set(title=name, xlabel="x[0]")
         axis.sharex(axes[0])
         axis.sharey(axes[0])
@@ -131,12 +140,12 @@ def histograms(clouds: Mapping[str, State], density: tuple[Tensor, Tensor], *, b
     x, p = density
     for axis, (name, cloud) in zip(axes, clouds.items(), strict=True):
         edges = torch.linspace(float(x.min()), float(x.max()), bins + 1)
-        axis.hist(cloud.flatten(), bins=edges, density=True, color="C5", alpha=0.6)
-        axis.plot(x, p, color="C6", linewidth=1.2, label="truth")
+        axis.hist(cloud.flatten(), bins=edges, density=True, color=COLOURS[5], alpha=0.6)
+        axis.plot(x, p, color=COLOURS[6], linewidth=1.2, label="truth")
         axis.set(title=name, xlabel="x")
         axis.sharey(axes[0])
     axes[0].set_ylabel("density")
-    axes[-1].legend()
+    axes[-1].legend(frameon=False)
     return figure
 
 
@@ -146,10 +155,11 @@ def bars(heights: Mapping[str, Tensor], labels: Sequence[str], *, ylabel: str) -
     width = 0.8 / len(heights)
     place = torch.arange(len(labels))
     for i, (name, height) in enumerate(heights.items()):
-        axis.bar(place + (i - (len(heights) - 1) / 2) * width, height, width, label=name)
+        offset = (i - (len(heights) - 1) / 2) * width
+        axis.bar(place + offset, height, width, label=name, color=COLOURS[i])
     axis.set_xticks(place, labels)
     axis.set_ylabel(ylabel)
-    axis.legend()
+    axis.legend(frameon=False)
     return figure
 
 

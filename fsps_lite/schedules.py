@@ -80,7 +80,7 @@ class Schedule(ABC):
         return derivative(self.variance, t) - 2 * self.drift(t) * self.variance(t)
 
     def noise(self, n: int, dim: int, *, generator: torch.Generator, dtype=torch.float64) -> State:
-        """``n`` points of pure noise, sigma(1) eps: the start of a reverse process. ``(n, dim)``."""
+        """``n`` points of noise, sigma(1) eps: where a reverse process starts. ``(n, dim)``."""
         call = "schedule.noise(1000, 1, generator=torch.Generator().manual_seed(0))"
         checks.count("n", n, call)
         eps = torch.randn(n, dim, generator=generator, dtype=dtype, device=generator.device)

@@ -5,7 +5,6 @@ import io
 from collections.abc import Sequence
 
 import ipywidgets
-import matplotlib.pyplot as plt
 from matplotlib.figure import Figure
 
 from fsps_lite import checks
@@ -33,9 +32,8 @@ def player(
 
 
 def _picture(figure: Figure, alt: str) -> ipywidgets.HTML:
-    """The figure as an HTML image, closed so that the notebook does not show it once more."""
+    """The figure as an HTML image."""
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=80, metadata={"Software": None})
-    plt.close(figure)
     data = base64.b64encode(buffer.getvalue()).decode()
     return ipywidgets.HTML(f'<img alt="{alt}" src="data:image/png;base64,{data}">')
