@@ -59,7 +59,7 @@ def state(name: str, x: Tensor, dim: int, dtype: torch.dtype, call: str) -> None
 
 def positive(name: str, value: Tensor | float, call: str) -> None:
     """Every entry of ``value`` must be a finite number above zero."""
-    entries = torch.as_tensor(value)
+    entries = torch.as_tensor(value, dtype=torch.float64)
     if not bool(((entries > 0) & torch.isfinite(entries)).all()):
         raise ValueError(complaint(f"`{name}` must be positive and finite", value, call))
 

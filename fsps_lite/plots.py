@@ -10,7 +10,7 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 import torch
 from jaxtyping import Float
-from matplotlib import rc_params_from_file
+from matplotlib import colormaps, rc_params_from_file
 from matplotlib.colors import PowerNorm
 from matplotlib.figure import Figure
 from torch import Tensor
@@ -52,7 +52,7 @@ def curves(
     """Named curves ``{name: (x, y)}`` on one pair of axes.
 
     ``log`` is "x", "y" or "xy"; ``slopes`` adds grey guides of these slopes to a log-log plot;
-    ``fill`` shades below the curves, for densities.
+    ``fill`` shades below the curves, for densities. An axis called "t" runs from noise to data.
     """
     figure, (axis,) = panels(1, width=6.0, height=3.4)
     for i, (name, (x, y)) in enumerate(lines.items()):
@@ -66,6 +66,8 @@ def curves(
     for slope in slopes:
         _guide(axis, lines, slope)
     axis.set(xlabel=xlabel, ylabel=ylabel, title=title)
+    if xlabel == "t":
+        axis.invert_xaxis()
     axis.legend(frameon=False)
     return figure
 
@@ -112,11 +114,36 @@ def density_map(
     return torch.stack([log_prob(x.unsqueeze(-1), time).exp() for time in t])
 
 
+def particle_map(x: Float[Tensor, "T n 1"], places: Float[Tensor, "G"]) -> Float[Tensor, "T G"]:
+    """The density of a cloud over time, by counting in cells around ``places``: for :func:`maps`."""
+    cell = places[1] - places[0]
+    edges = torch.cat([places - cell / 2, places[-1:] + cell / 2])
+    counts = [cloud.flatten().histogram(edges)[0] for cloud in x]
+    return torch.stack(counts) / (x.shape[1] * cell)
+
+
 def paths(t: Tensor, x: Float[Tensor, "T n 1"], *, shown: int = 40, title: str = "") -> Figure:
     """Some particles of a cloud over time."""
     figure, (axis,) = panels(1, width=6.0, height=3.4)
     axis.plot(t, x[:, :shown, 0], color=COLOURS[0], alpha=0.35, linewidth=0.8)
     axis.set(xlim=(float(t.max()), float(t.min())), xlabel="t", ylabel="x_t", title=title)
+    return figure
+
+
+def bundles(
+    t: Tensor,
+    paths: Mapping[str, Float[Tensor, "T n"]],
+    bands: Mapping[str, tuple[Tensor, Tensor]],
+) -> Figure:
+    """Named bundles of particles over time, each over its band ``(mean, std)``: mean +- 2 std."""
+    figure, (axis,) = panels(1, width=6.4, height=3.8)
+    for (name, x), colour in zip(paths.items(), COLOURS, strict=False):
+        mean, std = bands[name]
+        axis.fill_between(t, mean - 2 * std, mean + 2 * std, color=colour, alpha=0.2, linewidth=0)
+        axis.plot(t, x, color=colour, alpha=0.6, linewidth=0.6)
+        axis.plot([], [], color=colour, label=name)
+    axis.set(xlim=(float(t.max()), float(t.min())), xlabel="t", ylabel="x_t")
+    axis.legend(frameon=False, loc="upper left")
     return figure
 
 
@@ -163,17 +190,18 @@ def bars(heights: Mapping[str, Tensor], labels: Sequence[str], *, ylabel: str) -
     return figure
 
 
-def images(rows: Mapping[str, Float[Tensor, "n h w"]]) -> Figure:
-    """Rows of small grey images, dark ink on white, each row with its name."""
+def images(rows: Mapping[str, Float[Tensor, "n h w"]], *, full: float = 16.0) -> Figure:
+    """Rows of small images, each row with its name: 0 is paper, ``full`` is ink, NaN is unseen."""
     columns = max(len(row) for row in rows.values())
     figure, axes = panels(len(rows) * columns, width=0.85, height=0.85, columns=columns)
+    ink = colormaps["gray_r"].with_extremes(bad=COLOURS[5])
     for axis in axes:
         axis.set_axis_off()
     for i, (name, row) in enumerate(rows.items()):
         first = axes[i * columns]
         first.text(-0.15, 0.5, name, transform=first.transAxes, ha="right", va="center")
         for axis, image in zip(axes[i * columns :], row, strict=False):
-            axis.imshow(image, cmap="gray_r", vmin=float(row.min()), vmax=float(row.max()))
+            axis.imshow(image, cmap=ink, vmin=0.0, vmax=full)
     return figure
 
 

@@ -24,8 +24,7 @@ def unit_time(t: Times) -> Tensor:
 
     Raises ValueError when a time lies outside [0, 1] or is NaN.
     """
-    t = torch.as_tensor(t)
-    t = t if t.dtype == torch.float64 else t.to(torch.float64)
+    t = torch.as_tensor(t, dtype=torch.float64)
     if not bool(((t >= 0) & (t <= 1)).all()):
         got = t.item() if t.ndim == 0 else f"values from {t.min():.3g} to {t.max():.3g}"
         call = "schedule.alpha(0.5); 0 is data and 1 is noise"

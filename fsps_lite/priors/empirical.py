@@ -13,7 +13,7 @@ from fsps_lite import checks
 from fsps_lite.types import LogDensity, LogLikelihood, Scale, State
 
 CALL = "Empirical.from_samples(torch.randn(1000, 2, dtype=torch.float64))"
-BLOCK = 2**23  # logits in memory at a time: 64 MB of float64
+BLOCK = 2**20  # logits in memory at a time: 8 MB of float64, which stays in the cache
 
 
 @dataclass(frozen=True)
@@ -104,7 +104,7 @@ class Empirical:
     def log_prob(self, x: State, alpha: Scale, sigma: Scale) -> LogDensity:
         """log p(x_t = x) = log sum_i w_i N(x; alpha atom_i, sigma^2 I), in nats."""
         square = (x - alpha * self._centred[0]).square().sum(-1)
-        log_norm = 0.5 * self.dim * torch.log(2 * math.pi * torch.as_tensor(sigma) ** 2)
+        log_norm = 0.5 * self.dim * math.log(2 * math.pi * float(sigma) ** 2)
 
         def mixture(rows):
             return self.logits(rows, alpha, sigma).logsumexp(-1, keepdim=True)
@@ -151,7 +151,7 @@ class Empirical:
         """``fn`` over blocks of rows of ``x``, so that at most BLOCK logits exist at a time."""
         flat = x.reshape(-1, x.shape[-1])
         blocks = [fn(rows) for rows in flat.split(max(1, BLOCK // len(self.atoms)))]
-        return torch.cat(blocks).reshape(*x.shape[:-1], -1)
+        return torch.cat(blocks).unflatten(0, x.shape[:-1]) if x.ndim > 1 else blocks[0][0]
 
     def _check(self, x: Tensor, sigma: Scale) -> None:
         call = (

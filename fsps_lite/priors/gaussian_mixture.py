@@ -145,7 +145,8 @@ class GaussianMixture:
     def _eigen(self) -> tuple[Tensor, Tensor]:
         """Variances ``(K, d)`` along, and matrices ``(K, d, d)`` of, the principal directions."""
         values, vectors = torch.linalg.eigh(self.covs)
-        return values.clamp(min=0.0), vectors  # a zero variance may come out as -1e-17
+        rounding = self.dim * torch.finfo(self.dtype).eps * values.abs().amax(-1, keepdim=True)
+        return values.where(values > rounding, 0.0), vectors  # zero may come out as +-1e-17
 
     def _variances(self, alpha: Scale, sigma: Scale) -> Tensor:
         """alpha^2 cov_k + sigma^2 I in the principal directions: ``(K, d)``."""
