@@ -45,7 +45,8 @@ class Diffusion:
 
     def denoise_cov_product(self, x: State, t: Time, v: State) -> State:
         """Cov[x_0 | x_t = x] v, row by row."""
-        self._at(v, t)
+        call = "diffusion.denoise_cov_product(x, 0.5, torch.ones_like(x))"
+        checks.state("v", v, self.prior.dim, self.prior.dtype, call)
         return self._exact.denoise_cov_product(*self._at(x, t), v.double()).to(x.dtype)
 
     def denoise_cov(self, x: State, t: Time) -> Float[Tensor, "*batch d d"]:
@@ -67,7 +68,11 @@ class Diffusion:
 
     def sample_denoised(self, x: State, t: Time, *, generator: torch.Generator) -> State:
         """Draw x_0 from p(x_0 | x_t = x), one for each row of the ``(n, d)`` cloud."""
-        return self._exact.sample_denoised(*self._at(x, t), generator=generator).to(x.dtype)
+        x64, alpha, sigma = self._at(x, t)
+        lost = ~x64.isfinite().all(-1, keepdim=True)  # such a row has no p(x_0 | x_t) to draw from
+        clean = x64.masked_fill(lost, 0.0)
+        x0 = self._exact.sample_denoised(clean, alpha, sigma, generator=generator)
+        return x0.masked_fill(lost, torch.nan).to(x.dtype)
 
     @cached_property
     def _exact(self) -> Prior:

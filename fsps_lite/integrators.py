@@ -33,9 +33,10 @@ def times(
     _check_grid(schedule, steps, start, stop, spacing)
     even = torch.linspace(0, 1, steps + 1, dtype=torch.float64)
     if spacing == "time":
-        return start + (stop - start) * even
-    first, last = schedule.log_snr(start), schedule.log_snr(stop)
-    t = _invert(schedule, first + (last - first) * even)
+        t = start + (stop - start) * even
+    else:
+        first, last = schedule.log_snr(start), schedule.log_snr(stop)
+        t = _invert(schedule, first + (last - first) * even)
     t[0], t[-1] = start, stop
     return t
 
@@ -131,9 +132,10 @@ def dpm_solver(
 
     def step(x, t, s):
         alpha, sigma = schedule.alpha(t), schedule.sigma(t)
-        h = (schedule.log_snr(s) - schedule.log_snr(t)) / 2
+        h = ((schedule.log_snr(s) - schedule.log_snr(t)) / 2).clamp(max=100.0)  # inf into s = 0
         m = (x + sigma**2 * evaluate(score, x, t)) / alpha
-        ahead = m if not before else m + (h / before[1] / 2) * (m - before[0])
+        plain = not before or s == 0
+        ahead = m if plain else m + (h / before[1] / 2) * (m - before[0])
         before[:] = [m, h]
         decay = torch.exp(-(eta**2) * h) * schedule.sigma(s) / sigma
         gain = -schedule.alpha(s) * torch.expm1(-(1 + eta**2) * h)

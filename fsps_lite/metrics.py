@@ -10,7 +10,6 @@ from torch import Tensor
 
 from fsps_lite import checks
 from fsps_lite.priors import GaussianMixture
-from fsps_lite.types import State
 
 CALL = "wasserstein1(torch.randn(1000, 1), torch.randn(1000, 1))"
 
@@ -37,7 +36,11 @@ def wasserstein1(
 
 
 def sliced_wasserstein(
-    x: State, y: State, *, generator: torch.Generator, directions: int = 200
+    x: Float[Tensor, "n d"],
+    y: Float[Tensor, "k d"],
+    *,
+    generator: torch.Generator,
+    directions: int = 200,
 ) -> float:
     """The mean of W1 over random directions (Rabin et al., 2012). Units of x; d = 1 gives W1."""
     _check_pair(x, y)
@@ -48,13 +51,13 @@ def sliced_wasserstein(
     return sum(shadows) / directions
 
 
-def energy_distance(x: State, y: State) -> float:
+def energy_distance(x: Float[Tensor, "n d"], y: Float[Tensor, "k d"]) -> float:
     """2 E|x - y| - E|x - x'| - E|y - y'|, unbiased (Szekely, 2013). Units of x; may be below 0."""
     _check_pair(x, y)
     n, k = len(x), len(y)
-    between = torch.cdist(x, y).mean()
-    within_x = torch.cdist(x, x).sum() / (n * (n - 1))
-    within_y = torch.cdist(y, y).sum() / (k * (k - 1))
+    between = _distances(x, y) / (n * k)
+    within_x = _distances(x, x) / (n * (n - 1))
+    within_y = _distances(y, y) / (k * (k - 1))
     return float(2 * between - within_x - within_y)
 
 
@@ -73,14 +76,27 @@ def total_variation(p: Float[Tensor, "G"], q: Float[Tensor, "G"], cell: float) -
     return float((p - q).abs().sum()) * cell / 2
 
 
-def mode_weights(x: State, modes: GaussianMixture) -> tuple[Float[Tensor, "K"], Float[Tensor, "K"]]:
+def mode_weights(
+    x: Float[Tensor, "n d"], modes: GaussianMixture
+) -> tuple[Float[Tensor, "K"], Float[Tensor, "K"]]:
     """The share of the cloud in each mode, with its binomial standard error. Each ``(K,)``.
 
-    A point belongs to the component of ``modes`` that is most responsible for it.
+    A point belongs to the component of ``modes`` that is most responsible for it; one that is NaN,
+    or too far away for any to be, belongs to none, and the shares then sum to less than 1.
     """
-    k = modes.responsibilities(x).argmax(-1)
+    call = f"mode_weights(torch.zeros(1000, {modes.dim}, dtype={modes.dtype}), modes)"
+    checks.state("x", x, modes.dim, modes.dtype, call)
+    checks.shape("x", x, ("n", modes.dim), call)
+    shares = modes.responsibilities(x)
+    k = shares[shares.isfinite().all(-1)].argmax(-1)
     share = torch.bincount(k, minlength=len(modes.means)).to(x.dtype) / len(x)
     return share, (share * (1 - share) / len(x)).sqrt()
+
+
+def _distances(x: Tensor, y: Tensor) -> Tensor:
+    """The sum of |x_i - y_j| over all pairs; by differences, as squares cancel far from 0."""
+    blocks = x.split(max(1, 2**24 // len(y)))
+    return sum(torch.cdist(b, y, compute_mode="donot_use_mm_for_euclid_dist").sum() for b in blocks)
 
 
 def _masses(name: str, weights: Tensor | None, cloud: Tensor) -> Tensor:

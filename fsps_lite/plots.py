@@ -46,7 +46,7 @@ def curves(
     ylabel: str,
     title: str = "",
     log: str = "",
-    slopes: Sequence[float] = (),
+    slopes: Sequence[int | float] = (),
     fill: bool = False,
 ) -> Figure:
     """Named curves ``{name: (x, y)}`` on one pair of axes.
@@ -72,6 +72,48 @@ def curves(
     return figure
 
 
+def bands(
+    stripes: Mapping[str, tuple[Tensor, Tensor, Tensor]],
+    *,
+    xlabel: str,
+    ylabel: str,
+    levels: Sequence[int | float] = (),
+) -> Figure:
+    """Means and what lies within one standard deviation: ``{name: (x, mean, std)}``, a panel each.
+
+    ``levels`` are dotted lines across every panel: values to compare the means with.
+    """
+    figure, axes = panels(len(stripes), width=2.5, height=2.9)
+    for axis, (name, (x, mean, std)) in zip(axes, stripes.items(), strict=True):
+        for level in levels:
+            axis.axhline(level, color="0.6", linewidth=0.8, linestyle=":")
+        axis.fill_between(x, mean - std, mean + std, color=COLOURS[0], alpha=0.25, linewidth=0)
+        axis.plot(x, mean, color=COLOURS[0])
+        axis.set(title=name, xlabel=xlabel)
+        axis.sharey(axes[0])
+    axes[0].set_ylabel(ylabel)
+    return figure
+
+
+def convergence(grids: Mapping[str, Curves], floor: tuple[float, float], *, ylabel: str) -> Figure:
+    """Error against steps, log-log, a panel for each grid; grey is where exact clouds fall."""
+    figure, axes = panels(len(grids), width=3.9, height=3.6)
+    for axis, (grid, lines) in zip(axes, grids.items(), strict=True):
+        axis.axhspan(*floor, color="0.88", label="exact clouds")
+        for i, (name, (steps, error)) in enumerate(lines.items()):
+            axis.plot(
+                steps, error, LINES[i % 4], label=name, marker="o", markersize=4, color=COLOURS[i]
+            )
+        _scales(axis, "xy")
+        axis.set(title=grid, xlabel="steps")
+        axis.set_xticks(steps, [f"{int(k)}" for k in steps])
+        axis.minorticks_off()
+        axis.sharey(axes[0])
+    axes[0].set_ylabel(ylabel)
+    axes[-1].legend(frameon=False, bbox_to_anchor=(1, 1), loc="upper left")
+    return figure
+
+
 def bayes(x: Tensor, prior: Tensor, likelihood: Tensor, posterior: Tensor) -> Figure:
     """Prior, likelihood and posterior over one signal axis: densities, and a scaled likelihood."""
     lines = {
@@ -88,18 +130,26 @@ def maps(
     x: Tensor,
     *,
     columns: int | None = None,
+    top: float | None = None,
 ) -> Figure:
     """Densities over (t, x), one panel each, on one colour scale: the pictures of this book.
 
     ``densities[name][i, j]`` is the density at time ``t[i]`` and place ``x[j]``. The scale is that
-    of the square root, and ends where 99 % of the first panel lie below, so that noise is seen too.
+    of the square root, and ends where 99 % of the first panel lie below, so that noise is seen too;
+    ``top`` ends it elsewhere, for figures that are to be compared.
     """
     figure, axes = panels(len(densities), width=3.6, height=3.0, columns=columns)
     first = next(iter(densities.values()))
-    norm = PowerNorm(0.5, vmin=0.0, vmax=float(first.flatten().quantile(0.99)), clip=True)
+    norm = PowerNorm(0.5, vmin=0.0, vmax=top or float(first.flatten().quantile(0.99)))
     for axis, (name, density) in zip(axes, densities.items(), strict=True):
         mesh = axis.pcolormesh(
-            t, x, density.mT, norm=norm, cmap="cividis", shading="nearest", rasterized=True
+            t.numpy(),
+            x.numpy(),
+            density.mT.numpy(),
+            norm=norm,
+            cmap="cividis",
+            shading="nearest",
+            rasterized=True,
         )
         axis.set(xlim=(float(t.max()), float(t.min())), xlabel="t", title=name)
     axes[0].set_ylabel("x_t")
@@ -183,7 +233,7 @@ def bars(heights: Mapping[str, Tensor], labels: Sequence[str], *, ylabel: str) -
     place = torch.arange(len(labels))
     for i, (name, height) in enumerate(heights.items()):
         offset = (i - (len(heights) - 1) / 2) * width
-        axis.bar(place + offset, height, width, label=name, color=COLOURS[i])
+        axis.bar((place + offset).numpy(), height.numpy(), width, label=name, color=COLOURS[i])
     axis.set_xticks(place, labels)
     axis.set_ylabel(ylabel)
     axis.legend(frameon=False)
@@ -201,7 +251,7 @@ def images(rows: Mapping[str, Float[Tensor, "n h w"]], *, full: float = 16.0) ->
         first = axes[i * columns]
         first.text(-0.15, 0.5, name, transform=first.transAxes, ha="right", va="center")
         for axis, image in zip(axes[i * columns :], row, strict=False):
-            axis.imshow(image, cmap=ink, vmin=0.0, vmax=full)
+            axis.imshow(image.numpy(), cmap=ink, vmin=0.0, vmax=full)
     return figure
 
 
@@ -212,7 +262,7 @@ def _scales(axis, log: str) -> None:
         axis.set_yscale("log")
 
 
-def _guide(axis, lines: Curves, slope: float) -> None:
+def _guide(axis, lines: Curves, slope: int | float) -> None:
     """A dotted line of this slope, through the middle of the first curve."""
     x, y = next(iter(lines.values()))
     middle = len(x) // 2

@@ -1,6 +1,7 @@
 """Figures that the reader moves. They work in the built pages too, with no kernel behind them."""
 
 import base64
+import html
 import io
 from collections.abc import Sequence
 
@@ -36,4 +37,4 @@ def _picture(figure: Figure, alt: str) -> ipywidgets.HTML:
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=80, metadata={"Software": None})
     data = base64.b64encode(buffer.getvalue()).decode()
-    return ipywidgets.HTML(f'<img alt="{alt}" src="data:image/png;base64,{data}">')
+    return ipywidgets.HTML(f'<img alt="{html.escape(alt)}" src="data:image/png;base64,{data}">')

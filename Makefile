@@ -1,0 +1,58 @@
+# Two commands matter: `make book` and `make test`. `make help` lists the rest.
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+PYTHON ?= python3
+VENV := .venv
+PY := $(VENV)/bin/python
+INSTALL := $(PY) -m pip install --quiet --disable-pip-version-check -c constraints.txt
+LISTS := pyproject.toml constraints.txt
+
+# Small tensors are faster on one thread, and one thread gives the same sums everywhere.
+export OMP_NUM_THREADS := 1
+export MKL_NUM_THREADS := 1
+# Never pick up a package of the user's home directory.
+export PYTHONNOUSERSITE := 1
+
+.PHONY: help setup book test notebooks lab clean
+
+help: ## list the commands
+	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+setup: $(VENV)/.stamp-test ## make .venv with everything that the tests and the book need
+
+book: $(VENV)/.stamp-book ## build the book strictly (a warning is an error)
+	@$(VENV)/bin/jupyter-book build book --all -W -n --keep-going
+	@echo
+	@echo "The book is built. Open _build/html/index.html in a browser."
+
+test: $(VENV)/.stamp-test ## run every check of the project; the last line counts them
+	@$(PY) tools/check.py
+
+notebooks: $(VENV)/.stamp-test ## execute the chapters that changed (.md -> .ipynb)
+	@$(PY) tools/execute.py
+
+lab: $(VENV)/.stamp-lab ## open JupyterLab on the chapters
+	@$(PY) -m jupyterlab book/chapters
+
+clean: ## remove what was built, and the environment
+	rm -rf _build build *.egg-info .pytest_cache .ruff_cache .hypothesis $(VENV)
+
+$(PY):
+	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(None if v >= (3, 10) else \
+	  "fsps_lite needs Python 3.10 or newer, got %d.%d: run make with PYTHON=python3.11" % v)'
+	$(PYTHON) -m venv $(VENV)
+
+# One stamp an extra: a second call installs nothing, a changed list installs again.
+$(VENV)/.stamp-%: $(LISTS) | $(PY)
+	@echo "Installing .[$*] into $(VENV) (the first time takes a few minutes)"
+	$(INSTALL) -e ".[$*]"
+	@touch $@
+
+# The test extra holds the book extra.
+ifneq ($(wildcard $(VENV)/.stamp-test),)
+$(VENV)/.stamp-book: $(VENV)/.stamp-test
+	@touch $@
+endif

@@ -1,0 +1,391 @@
+"""The laws of the book, each a function from a chapter to a list of complaints.
+
+They keep one promise: what the reader writes in the chapters, piece by piece and checked, is the
+library. CONTRIBUTING.md tells authors how to obey; `tests/test_book_laws.py` applies them.
+"""
+
+import ast
+import importlib
+import re
+import statistics
+from dataclasses import dataclass
+from pathlib import Path
+
+import jupytext
+import nbformat
+
+LONGEST_CELL, MEDIAN_CELL = 15, 8  # lines
+PROSE = (1200, 2900)  # words
+EXERCISES = 2
+TOOLS = frozenset({"plots", "widgets"})  # used from the first page on, built by no chapter
+FOLDED = frozenset({"hide-input", "remove-input", "hide-cell", "remove-cell"})
+LAST_SECTION = "What you can now do"
+OPENING = ("You will build", "You need", "minutes", "The picture to keep")
+
+
+@dataclass(frozen=True)
+class Chapter:
+    """What the laws look at: the text, its cells, and the head's `fsps` part."""
+
+    name: str
+    text: str
+    notebook: nbformat.NotebookNode
+
+    @classmethod
+    def parse(cls, name, text):
+        return cls(name, text, jupytext.reads(text, fmt="md:myst"))
+
+    @classmethod
+    def read(cls, path):
+        return cls.parse(Path(path).stem, Path(path).read_text(encoding="utf-8"))
+
+    @property
+    def number(self):
+        return int(self.name.split("-")[0])
+
+    def listed(self, key):
+        """An entry of the head, always a list."""
+        return list(self.notebook.metadata.get("fsps", {}).get(key) or [])
+
+    @property
+    def builds(self):
+        return {last(name) for name in self.listed("builds")}
+
+    @property
+    def code(self):
+        return [cell for cell in self.notebook.cells if cell.cell_type == "code"]
+
+    @property
+    def prose(self):
+        """The text between the cells."""
+        return "\n\n".join(c.source for c in self.notebook.cells if c.cell_type == "markdown")
+
+    @property
+    def trees(self):
+        """The cells as syntax trees, in order."""
+        return [ast.parse(cell.source) for cell in self.code]
+
+
+def last(name):
+    return name.split(".")[-1]
+
+
+def shown(cell):
+    """The start of a cell, to name it in a message."""
+    number_of_lines = len(cell.source.splitlines())
+    return f"`{cell.source.splitlines()[0]}` ({number_of_lines} lines)"
+
+
+def is_module(name):
+    """Whether an entry of `builds` names a whole module of the library."""
+    return "." not in name
+
+
+# The head
+
+
+def head_is_complete(chapter):
+    missing = {"builds", "extends", "previews"} - set(chapter.notebook.metadata.get("fsps", {}))
+    if not missing:
+        return []
+    return [f"the head's `fsps` lacks {sorted(missing)}; write for example `previews: []`"]
+
+
+def listed_names_exist(chapter):
+    """`module.Name` and `module.Class.method` are found in the library."""
+    complaints = []
+    for name in chapter.listed("builds") + chapter.listed("extends"):
+        module, *attributes = name.split(".")
+        try:
+            found = importlib.import_module(f"fsps_lite.{module}")
+            for attribute in attributes:
+                found = getattr(found, attribute)
+        except (ImportError, AttributeError) as error:
+            complaints.append(f"the head lists {name}, which the library lacks: {error}")
+    return complaints
+
+
+def only_the_first_chapter_previews(chapter):
+    if chapter.number and chapter.listed("previews"):
+        return [f"only chapter 00 borrows from later ones, got {chapter.listed('previews')}"]
+    return []
+
+
+# The four beats
+
+
+def every_piece_is_written(chapter):
+    """A cell defines what the head lists, under the library's name."""
+    definitions = (ast.FunctionDef, ast.ClassDef)
+    defined = {
+        node.name
+        for tree in chapter.trees
+        for node in ast.walk(tree)
+        if isinstance(node, definitions)
+    }
+    wanted = chapter.listed("builds") + chapter.listed("extends")
+    return [
+        f"no cell writes {name}: define `{last(name)}` in a code cell"
+        for name in wanted
+        if not is_module(name) and last(name) not in defined
+    ]
+
+
+def every_piece_is_checked(chapter):
+    """A cell that asserts mentions the library's own."""
+    checks = [cell.source for cell in chapter.code if asserts(cell.source)]
+    complaints = []
+    for name in chapter.listed("builds"):
+        if not any(last(name) in borrowed(ast.parse(source)) for source in checks):
+            complaints.append(f"no cell with an assert compares {name} with `fl.{last(name)}`")
+    for name in chapter.listed("extends"):
+        if not any(re.search(rf"\.{last(name)}\b", source) for source in checks):
+            complaints.append(f"no cell with an assert uses `.{last(name)}`, to check {name}")
+    return complaints
+
+
+def asserts(source):
+    """Whether code holds an assert, or calls a function of that name."""
+    for node in ast.walk(ast.parse(source)):
+        called = getattr(node, "func", None)
+        name = getattr(called, "attr", getattr(called, "id", ""))
+        if isinstance(node, ast.Assert) or name.startswith("assert"):
+            return True
+    return False
+
+
+INCLUDE = re.compile(r"\{literalinclude\}\s*(\S+)\n((?:\s*:.*\n)*)")
+
+
+def every_piece_is_shown(chapter):
+    """A literalinclude shows the library's own text of it."""
+    included = INCLUDE.findall(chapter.prose + "\n")
+    files = {Path(path).stem for path, _ in included}
+    objects = {
+        part
+        for _, options in included
+        for found in re.findall(r":pyobject:\s*(\S+)", options)
+        for part in found.split(".")
+    }
+    return [
+        f"no literalinclude shows {name}: write one with `:pyobject: {last(name)}`"
+        for name in chapter.listed("builds") + chapter.listed("extends")
+        if (last(name) not in files if is_module(name) else last(name) not in objects)
+    ]
+
+
+# What a chapter may use
+
+
+def borrowed(tree):
+    """Names X of the library that code uses, as `fl.X` or by an import."""
+    names = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Attribute) and getattr(node.value, "id", None) == "fl":
+            names.add(node.attr)
+        elif isinstance(node, ast.Import):
+            names |= {a.name for a in node.names if a.name.startswith("fsps_lite.")}
+        elif isinstance(node, ast.ImportFrom) and node.module == "fsps_lite":
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and (node.module or "").startswith("fsps_lite."):
+            module = last(node.module)
+            names |= {module} if module in TOOLS else {alias.name for alias in node.names}
+    return names
+
+
+def uses_only_what_was_built(chapter, earlier=()):
+    """`earlier` are the chapters before this one."""
+    allowed = TOOLS.union(chapter.builds, *(other.builds for other in earlier))
+    allowed |= {last(name) for name in chapter.listed("previews")}
+    used = set().union(*(borrowed(tree) for tree in chapter.trees))
+    return [
+        f"uses fl.{name}, which neither this chapter nor an earlier one builds"
+        for name in sorted(used - allowed)
+    ]
+
+
+# Its form
+
+
+def cells_are_short(chapter):
+    cells = [c for c in chapter.code if not FOLDED & set(c.metadata.get("tags", []))]
+    lengths = [len(cell.source.splitlines()) for cell in cells]
+    complaints = [
+        f"the cell {shown(cell)} is longer than {LONGEST_CELL} lines: split it"
+        for cell, length in zip(cells, lengths, strict=True)
+        if length > LONGEST_CELL
+    ]
+    if lengths and statistics.median(lengths) > MEDIAN_CELL:
+        median = statistics.median(lengths)
+        complaints.append(
+            f"half of the cells are longer than {MEDIAN_CELL} lines: median {median:g}"
+        )
+    return complaints
+
+
+FENCE = re.compile(r"(?P<marks>`{3,}|:{3,})(?P<kind>\{?[\w-]*\}?)")
+
+
+def prose_lines(prose):
+    """The lines to read: no equations, no code, no frames of boxes (but what is in them)."""
+    end = None
+    for line in re.sub(r"\$\$.*?\$\$", "", prose, flags=re.DOTALL).splitlines():
+        fence = FENCE.match(line)
+        if end:
+            end = None if line.rstrip() == end else end
+        elif fence and (fence["kind"] == "{math}" or fence["kind"][:1].isalpha()):
+            end = fence["marks"]
+        elif not fence and not re.match(r":[\w-]+:", line):
+            yield line
+
+
+def count_words(prose):
+    words = " ".join(prose_lines(prose)).split()
+    return sum(bool(re.search(r"\w", word)) for word in words)
+
+
+def prose_has_its_length(chapter):
+    words, (least, most) = count_words(chapter.prose), PROSE
+    if least <= words <= most:
+        return []
+    return [f"the prose has {words} words, and should have {least} to {most}"]
+
+
+OPENING_BOX = re.compile(
+    r"^(?P<fence>`{3,}|:{3,})\{admonition\}[^\n]*\n:class:[^\n]*\bopening\b[^\n]*\n(?P<body>.*?)^(?P=fence)$",
+    re.MULTILINE | re.DOTALL,
+)
+
+
+def opens_with_its_box(chapter):
+    start = chapter.prose.split("\n## ")[0]
+    box = OPENING_BOX.search(start)
+    if not box:
+        return ["no `{admonition}` of the class `opening` stands before the first section"]
+    missing = [phrase for phrase in OPENING if phrase.lower() not in box["body"].lower()]
+    return [f"the opening box does not say {phrase!r}" for phrase in missing]
+
+
+def ends_with_what_was_learned(chapter):
+    titles = re.findall(r"^## +(.+?)\s*$", chapter.prose, re.MULTILINE)
+    if titles and titles[-1] == LAST_SECTION:
+        return []
+    return [f"the last section must be `## {LAST_SECTION}`, got {titles[-1] if titles else None!r}"]
+
+
+# Its exercises
+
+EXERCISE = re.compile(
+    r"^(?P<fence>`{3,}|:{3,})\{exercise(?P<gated>-start)?\} *(?P<title>[^\n]*)\n", re.MULTILINE
+)
+SOLUTION = re.compile(r"^(?:`{3,}|:{3,})\{solution-start\} *(?P<label>\S+)[^\n]*\n", re.MULTILINE)
+CODE = re.compile(r"^```\{code-cell\}[^\n]*\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+
+
+def exercises(chapter):
+    """(title, label, body) of each exercise."""
+    found = []
+    for match in EXERCISE.finditer(chapter.text):
+        rest = chapter.text[match.end() :]
+        end = "{exercise-end}" if match["gated"] else f"\n{match['fence']}\n"
+        body = rest.split(end)[0]
+        label = re.search(r":label: *(\S+)", body)
+        found.append((match["title"], label and label[1], body))
+    return found
+
+
+def solutions(chapter):
+    """{label: body} of the solutions that hold cells."""
+    return {
+        match["label"]: chapter.text[match.end() :].split("{solution-end}")[0]
+        for match in SOLUTION.finditer(chapter.text)
+    }
+
+
+def has_exercises(chapter):
+    count = len(exercises(chapter))
+    return [] if count >= EXERCISES else [f"has {count} exercises, should have {EXERCISES} or more"]
+
+
+def exercises_are_complete(chapter):
+    """Stars, minutes, a hint."""
+    complaints = []
+    for title, label, body in exercises(chapter):
+        if "★" not in title + body:
+            complaints.append(f"exercise {label} has no star: ★ easy, ★★ some work, ★★★ hard")
+        if not re.search(r"\d+ minutes", title + body):
+            complaints.append(f"exercise {label} does not say how many minutes, as in `10 minutes`")
+        if not re.search(r"\{admonition\} *Hint|\{hint\}", body):
+            complaints.append(f"exercise {label} has no hint: write a box `{{admonition}} Hint`")
+    return complaints
+
+
+def exercises_are_solved(chapter):
+    """A solution that is folded, runs, and asserts."""
+    complaints, solved = [], solutions(chapter)
+    for _, label, _ in exercises(chapter):
+        if label not in solved:
+            complaints.append(f"exercise {label} has no `{{solution-start}} {label}`")
+            continue
+        options = re.match(r"(?:\s*:.*\n)*", solved[label])[0]
+        if "dropdown" not in options:
+            complaints.append(f"the solution of {label} is not folded: write `:class: dropdown`")
+        if not any(asserts(code) for code in map(without_head, CODE.findall(solved[label]))):
+            complaints.append(f"the solution of {label} has no code cell that asserts")
+    return complaints
+
+
+def without_head(code):
+    """A cell's code without the options above it."""
+    return re.sub(r"\A(?:---\n(?s:.*?)^---\n|(?::[\w-]+:.*\n)+)", "", code, flags=re.MULTILINE)
+
+
+LAWS = (
+    head_is_complete,
+    listed_names_exist,
+    only_the_first_chapter_previews,
+    every_piece_is_written,
+    every_piece_is_checked,
+    every_piece_is_shown,
+    cells_are_short,
+    prose_has_its_length,
+    opens_with_its_box,
+    ends_with_what_was_learned,
+    has_exercises,
+    exercises_are_complete,
+    exercises_are_solved,
+)
+
+
+# Laws of the whole book
+
+
+def builds_the_public_interface(chapters, public):
+    """The union of what is built is the public interface, each name once."""
+    builders = {}
+    for chapter in chapters:
+        for name in chapter.listed("builds"):
+            builders.setdefault(last(name), []).append(chapter.name)
+    complaints = [
+        f"{name} is built more than once: {', '.join(names)}"
+        for name, names in sorted(builders.items())
+        if len(names) > 1
+    ]
+    wanted = set(public) - TOOLS
+    complaints += [f"no chapter builds {name}" for name in sorted(wanted - set(builders))]
+    return complaints + [
+        f"{builders[name][0]} builds {name}, which is not in fsps_lite.__all__"
+        for name in sorted(set(builders) - wanted)
+    ]
+
+
+def previews_are_built_later(chapters):
+    complaints = []
+    for place, chapter in enumerate(chapters):
+        later = set().union(*(other.builds for other in chapters[place + 1 :]))
+        complaints += [
+            f"{chapter.name} previews {name}, which no later chapter builds"
+            for name in chapter.listed("previews")
+            if last(name) not in later
+        ]
+    return complaints

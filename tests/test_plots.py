@@ -1,0 +1,143 @@
+"""Figures: every axis says what it shows, time runs from noise to data, and the data are drawn."""
+
+import matplotlib
+import pytest
+import torch
+from matplotlib import pyplot as plt
+from torch.testing import assert_close
+
+from fsps_lite import plots, problems
+from tests.oracles import seeded
+
+matplotlib.use("agg")
+
+X = torch.linspace(-2, 2, 41, dtype=torch.float64)
+BUMP = (-(X**2)).exp()
+T = torch.linspace(1.0, 0.01, 9, dtype=torch.float64)
+MAP = BUMP * torch.linspace(1, 2, 9, dtype=torch.float64).unsqueeze(-1)
+PATH = torch.randn(9, 60, 1, generator=seeded(0), dtype=torch.float64)
+CLOUD = torch.randn(50, 2, generator=seeded(1), dtype=torch.float64)
+STEPS = torch.tensor([8.0, 16.0, 32.0])
+
+FIGURES = {
+    "curves": lambda: plots.curves({"a": (X, BUMP), "b": (X, 2 * BUMP)}, xlabel="x", ylabel="p"),
+    "bands": lambda: plots.bands(
+        {"a": (X, BUMP, BUMP), "b": (X, X, BUMP)}, xlabel="x", ylabel="mean", levels=[0.5]
+    ),
+    "convergence": lambda: plots.convergence(
+        {"even": {"a": (STEPS, 1 / STEPS)}, "odd": {"a": (STEPS, 1 / STEPS)}},
+        (0.01, 0.02),
+        ylabel="W1",
+    ),
+    "bayes": lambda: plots.bayes(X, BUMP, 5 * BUMP, 2 * BUMP),
+    "maps": lambda: plots.maps({"truth": MAP, "other": MAP}, T, X),
+    "paths": lambda: plots.paths(T, PATH, shown=7, title="paths"),
+    "bundles": lambda: plots.bundles(T, {"a": PATH[..., 0]}, {"a": (T, T)}),
+    "clouds": lambda: plots.clouds({"a": CLOUD, "b": CLOUD + 1}),
+    "histograms": lambda: plots.histograms({"a": CLOUD[:, :1], "b": CLOUD[:, 1:]}, (X, BUMP)),
+    "bars": lambda: plots.bars({"a": BUMP[:3], "b": BUMP[3:6]}, ["u", "v", "w"], ylabel="share"),
+}
+
+
+def visible(figure):
+    return [axis for axis in figure.axes if axis.axison]
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_every_axis_has_its_labels(name):
+    figure = FIGURES[name]()
+    axes = visible(figure)
+    # a row of panels shares the label at its left
+    assert axes[0].get_ylabel()
+    if name != "bars":  # its places have names instead
+        assert all(axis.get_xlabel() for axis in axes if axis.get_label() != "<colorbar>")
+    if len(axes) > 1:
+        assert all(axis.get_title() or axis.get_ylabel() == "density" for axis in axes)
+    figure.canvas.draw()
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_a_figure_is_returned_closed(name):
+    """A notebook shows the value of a cell, and would show an open figure once more."""
+    plt.close("all")
+    assert isinstance(FIGURES[name](), plt.Figure)
+    assert plt.get_fignums() == []
+
+
+@pytest.mark.parametrize("name", ["maps", "paths", "bundles"])
+def test_time_runs_from_noise_to_data(name):
+    axis = visible(FIGURES[name]())[0]
+    assert axis.get_xlim() == (1.0, pytest.approx(0.01))
+    assert axis.get_xlabel() == "t"
+
+
+def test_curves_over_t_also_run_from_noise_to_data():
+    figure = plots.curves({"a": (T, T)}, xlabel="t", ylabel="p")
+    left, right = figure.axes[0].get_xlim()
+    assert left > right
+
+
+def test_curves_draws_what_it_is_given():
+    (axis,) = FIGURES["curves"]().axes
+    for line, height in zip(axis.lines, (BUMP, 2 * BUMP), strict=True):
+        assert_close(torch.tensor(line.get_ydata()), height)
+    assert [text.get_text() for text in axis.get_legend().get_texts()] == ["a", "b"]
+
+
+def test_slopes_are_guides_of_that_slope():
+    size = torch.tensor([1.0, 10.0, 100.0])
+    figure = plots.curves(
+        {"error": (size, size**-0.5)}, xlabel="N", ylabel="error", log="xy", slopes=[-0.5, -1]
+    )
+    (axis,) = figure.axes
+    assert (axis.get_xscale(), axis.get_yscale()) == ("log", "log")
+    for line, slope in zip(axis.lines[1:], (-0.5, -1.0), strict=True):
+        heights = torch.tensor(line.get_ydata())
+        assert_close(float(heights[2] / heights[0]), 100.0**slope, rtol=1e-5, atol=0.0)
+
+
+def test_maps_share_one_scale():
+    figure = FIGURES["maps"]()
+    one, other = (axis.collections[0] for axis in figure.axes[:2])
+    assert one.norm is other.norm
+    assert_close(torch.tensor(one.get_array().data).reshape(41, 9), MAP.mT)
+    assert figure.axes[-1].get_ylabel() == "density"
+
+
+def test_density_map_is_the_density():
+    posterior = problems.trimodal().posterior
+    picture = plots.density_map(posterior.log_prob, T, X)
+    assert picture.shape == (9, 41)
+    assert_close(picture[3, 5], posterior.log_prob(X[[5]], float(T[3])).exp())
+
+
+def test_particle_map_counts():
+    cloud = torch.tensor([[[-2.0], [-2.04], [0.0], [7.0]]], dtype=torch.float64)
+    picture = plots.particle_map(cloud, X)
+    assert picture.shape == (1, 41)
+    assert_close(picture[0, 0].item(), 2 / (4 * 0.1))
+    assert_close(picture[0, 20].item(), 1 / (4 * 0.1))
+    assert_close(float(picture.sum()) * 0.1, 0.75)
+
+
+def test_bars_have_the_heights_and_the_names():
+    (axis,) = FIGURES["bars"]().axes
+    heights = torch.tensor([bar.get_height() for bar in axis.patches])
+    assert_close(heights.double(), BUMP[:6])
+    assert [label.get_text() for label in axis.get_xticklabels()] == ["u", "v", "w"]
+    places = [bar.get_x() + bar.get_width() / 2 for bar in axis.patches]
+    assert_close((places[1] + places[4]) / 2, 1.0)  # a group is centred on its label
+
+
+def test_images_name_their_rows():
+    figure = plots.images({"seen": torch.rand(3, 8, 8), "unseen": torch.rand(2, 8, 8)})
+    shown = [axis for axis in figure.axes if axis.images]
+    assert len(shown) == 5
+    texts = [text.get_text() for axis in figure.axes for text in axis.texts]
+    assert texts == ["seen", "unseen"]
+
+
+def test_the_style_is_left_behind():
+    before = plt.rcParams["font.size"], plt.rcParams["axes.prop_cycle"]
+    FIGURES["curves"]()
+    assert (plt.rcParams["font.size"], plt.rcParams["axes.prop_cycle"]) == before
