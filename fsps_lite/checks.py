@@ -57,11 +57,14 @@ def state(name: str, x: Tensor, dim: int, dtype: torch.dtype, call: str) -> None
     same_dtype(name, x, "the prior", dtype, call)
 
 
-def positive(name: str, value: Tensor | float, call: str) -> None:
-    """Every entry of ``value`` must be a finite number above zero."""
+def positive(name: str, value: Tensor | float, call: str, *, zero: bool = False) -> None:
+    """Every entry of ``value`` must be a finite number above zero, or ``zero`` where allowed."""
     entries = torch.as_tensor(value, dtype=torch.float64)
-    if not bool(((entries > 0) & torch.isfinite(entries)).all()):
-        raise ValueError(complaint(f"`{name}` must be positive and finite", value, call))
+    above = entries >= 0 if zero else entries > 0
+    if not bool((above & torch.isfinite(entries)).all()):
+        what = f"`{name}` must be {'zero or more' if zero else 'positive'} and finite"
+        got = value.tolist() if isinstance(value, Tensor) else value
+        raise ValueError(complaint(what, got, call))
 
 
 def count(name: str, value: int, call: str) -> None:

@@ -27,6 +27,14 @@ class Diffusion:
     prior: Prior
     schedule: Schedule
 
+    def __post_init__(self):
+        for name, wanted in (("prior", Prior), ("schedule", Schedule)):
+            if not isinstance(getattr(self, name), wanted):
+                what = f"`{name}` must be a {wanted.__name__.lower()}"
+                got = type(getattr(self, name)).__name__
+                call = "Diffusion(Empirical.from_samples(torch.randn(1000, 1)), VP())"
+                raise TypeError(checks.complaint(what, got, call))
+
     def __call__(self, x: State, t: Time) -> State:
         """The score: a Diffusion is a PosteriorScore."""
         return self.score(x, t)
@@ -46,7 +54,9 @@ class Diffusion:
     def denoise_cov_product(self, x: State, t: Time, v: State) -> State:
         """Cov[x_0 | x_t = x] v, row by row."""
         call = "diffusion.denoise_cov_product(x, 0.5, torch.ones_like(x))"
-        checks.state("v", v, self.prior.dim, self.prior.dtype, call)
+        checks.floating("v", v, call)
+        checks.shape("v", v, tuple(x.shape), call)
+        checks.same_dtype("v", v, "x", x.dtype, call)
         return self._exact.denoise_cov_product(*self._at(x, t), v.double()).to(x.dtype)
 
     def denoise_cov(self, x: State, t: Time) -> Float[Tensor, "*batch d d"]:
@@ -69,6 +79,9 @@ class Diffusion:
     def sample_denoised(self, x: State, t: Time, *, generator: torch.Generator) -> State:
         """Draw x_0 from p(x_0 | x_t = x), one for each row of the ``(n, d)`` cloud."""
         x64, alpha, sigma = self._at(x, t)
+        dim, dtype = self.prior.dim, self.prior.dtype
+        call = f"diffusion.sample_denoised(torch.zeros(5, {dim}, dtype={dtype}), 0.5, generator=g)"
+        checks.shape("x", x, ("n", dim), call)
         lost = ~x64.isfinite().all(-1, keepdim=True)  # such a row has no p(x_0 | x_t) to draw from
         clean = x64.masked_fill(lost, 0.0)
         x0 = self._exact.sample_denoised(clean, alpha, sigma, generator=generator)

@@ -168,6 +168,10 @@ def bridge(
     schedule: Schedule, x0: State, x: State, t: Time, s: Time, *, generator: torch.Generator
 ) -> State:
     """Draw x_s from p(x_s | x_t, x_0) for s < t: between the noisy and the clean end (Ho, 2020)."""
+    if not float(s) < float(t):
+        call = "bridge(schedule, x0, x, 0.5, 0.4, generator=g)"
+        got = f"s={float(s):g}, t={float(t):g}"
+        raise ValueError(checks.complaint("`s` must be below `t`", got, call))
     alpha_s, variance_s = schedule.alpha(s), schedule.variance(s)
     share = forgotten(schedule, t, s)
     kept = (schedule.alpha(t) / alpha_s) * variance_s / schedule.variance(t)
@@ -217,15 +221,15 @@ def _check_grid(schedule, steps, start, stop, spacing) -> None:
     call = "times(schedule, 250, start=1.0, stop=1e-3)"
     checks.count("steps", steps, call)
     if not 0 <= stop < start <= 1:
-        what = "a grid runs from noise to data, 0 <= stop < start <= 1"
+        what = "`start` and `stop` must keep to 0 <= stop < start <= 1, from noise to data"
         raise ValueError(checks.complaint(what, f"start={start}, stop={stop}", call))
     if spacing not in ("log_snr", "time"):
         what = "`spacing` must be 'log_snr' or 'time'"
         raise ValueError(checks.complaint(what, repr(spacing), call))
     if schedule.alpha(start) < 1e-6:
-        what = f"no signal is left at start={start}: alpha must be at least 1e-6"
-        call = "times(schedule, 250, start=0.999)"
-        raise ValueError(checks.complaint(what, f"{float(schedule.alpha(start)):.1e}", call))
+        what = "`start` must leave some signal, alpha of at least 1e-6"
+        got = f"start={start}, where alpha is {float(schedule.alpha(start)):.1e}"
+        raise ValueError(checks.complaint(what, got, "times(schedule, 250, start=0.999)"))
     if spacing == "log_snr" and schedule.sigma(stop) == 0:
-        what = f"the log-SNR is infinite at stop={stop}"
-        raise ValueError(checks.complaint(what, "sigma = 0", call))
+        what = "`stop` must leave some noise, or the log-SNR is infinite"
+        raise ValueError(checks.complaint(what, f"stop={stop}, where sigma is 0", call))

@@ -28,6 +28,9 @@ class Likelihood:
     noise_std: int | float | Float[Tensor, ""] | Float[Tensor, "m"] | Float[Tensor, "m m"]
 
     def __post_init__(self):
+        if not callable(self.operator):
+            got = type(self.operator).__name__
+            raise TypeError(checks.complaint("`operator` must be Linear or Nonlinear", got, CALL))
         checks.floating("y", self.y, CALL)
         checks.shape("y", self.y, ("m",), CALL)
         checks.finite("y", self.y, CALL)
@@ -40,7 +43,7 @@ class Likelihood:
     @classmethod
     def with_cov(cls, operator, y: Float[Tensor, "m"], noise_cov: Float[Tensor, "m m"]):
         """The likelihood with noise of a full covariance ``(m, m)``, in units of y squared."""
-        call = "Likelihood.with_cov(operator, y, torch.eye(len(y)))"
+        call = "Likelihood.with_cov(operator, y, torch.eye(len(y), dtype=y.dtype))"
         checks.floating("noise_cov", noise_cov, call)
         checks.shape("noise_cov", noise_cov, (len(y), len(y)), call)
         factor, failed = torch.linalg.cholesky_ex(noise_cov)

@@ -67,8 +67,9 @@ def total_variation(p: Float[Tensor, "G"], q: Float[Tensor, "G"], cell: float) -
     Raises ValueError when a density does not integrate to 1 within 1 %: the grid is then too small.
     """
     call = "total_variation(p, q, cell=float(grid[1] - grid[0]))"
-    checks.shape("q", q, tuple(p.shape), call)
     for name, density in (("p", p), ("q", q)):
+        checks.floating(name, density, call)
+        checks.shape(name, density, (len(p),), call)
         mass = float(density.sum()) * cell
         if not abs(mass - 1) < 0.01:
             what = f"`{name}` must integrate to 1 over the grid"
@@ -103,7 +104,8 @@ def _masses(name: str, weights: Tensor | None, cloud: Tensor) -> Tensor:
     """Weights that sum to 1; equal ones when none are given."""
     if weights is None:
         return cloud.new_full((len(cloud),), 1 / len(cloud))
-    call = "wasserstein1(x, y, x_weights=torch.full((len(x),), 1 / len(x)))"
+    call = f"wasserstein1(x, y, {name}=torch.full_like({name[0]}[:, 0], 1 / len({name[0]})))"
+    checks.floating(name, weights, call)
     checks.shape(name, weights, (len(cloud),), call)
     checks.same_dtype(name, weights, "the cloud", cloud.dtype, call)
     if bool((weights < 0).any()) or not abs(float(weights.sum()) - 1) < 1e-6:

@@ -38,10 +38,11 @@ class Linear:
             checks.finite("offset", self.offset, call)
 
     def __call__(self, x: State) -> Measurement:
-        call = f"operator(x) with x = torch.zeros(5, {self.matrix.shape[1]})"
+        d, dtype = self.matrix.shape[1], self.matrix.dtype
+        call = f"operator(torch.zeros(5, {d}, dtype={dtype}))"
         checks.floating("x", x, call)
-        checks.shape("x", x, (*x.shape[:-1], self.matrix.shape[1]), call)
-        checks.same_dtype("x", x, "the matrix", self.matrix.dtype, call)
+        checks.shape("x", x, (*x.shape[:-1], d), call)
+        checks.same_dtype("x", x, "the matrix", dtype, call)
         y = x @ self.matrix.mT
         return y if self.offset is None else y + self.offset
 
@@ -62,10 +63,11 @@ class Nonlinear:
     name: str
 
     def __call__(self, x: State) -> Measurement:
-        checks.floating("x", x, f"{self.name}(torch.zeros(5, 1))")
+        checks.floating("x", x, "operator(torch.zeros(5, 1))")
         y = self.fn(x)
-        if y.shape[:-1] != x.shape[:-1] or y.ndim != x.ndim:
-            got = f"{tuple(x.shape)} -> {tuple(y.shape)}"
+        if not isinstance(y, Tensor) or y.shape[:-1] != x.shape[:-1] or y.ndim != x.ndim:
+            out = tuple(y.shape) if isinstance(y, Tensor) else type(y).__name__
+            got = f"{tuple(x.shape)} -> {out}"
             what = f"`fn` of Nonlinear {self.name!r} must map (*batch, d) to (*batch, m)"
             call = "Nonlinear(lambda x: x[..., :1] ** 2, 'square')"
             raise ValueError(checks.complaint(what, got, call))
@@ -75,8 +77,9 @@ class Nonlinear:
 def mask(observed: Bool[Tensor, "d"], *, dtype: torch.dtype = torch.float64) -> Linear:
     """Keep the coordinates where ``observed`` is True: rows of the identity. m = their number."""
     call = "mask(torch.tensor([True, False]))"
-    if observed.dtype != torch.bool:
-        raise TypeError(checks.complaint("`observed` must be boolean", observed.dtype, call))
+    got = observed.dtype if isinstance(observed, Tensor) else type(observed).__name__
+    if got != torch.bool:
+        raise TypeError(checks.complaint("`observed` must be a boolean torch.Tensor", got, call))
     if not observed.any():
         raise ValueError(checks.complaint("`observed` must hold a True", "none", call))
     return Linear(torch.eye(len(observed), dtype=dtype)[observed])

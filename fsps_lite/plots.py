@@ -165,7 +165,7 @@ def density_map(
 
 
 def particle_map(x: Float[Tensor, "T n 1"], places: Float[Tensor, "G"]) -> Float[Tensor, "T G"]:
-    """The density of a cloud over time, by counting in cells around ``places``: for :func:`maps`."""
+    """A cloud's density over time, by counting in cells around ``places``: for :func:`maps`."""
     cell = places[1] - places[0]
     edges = torch.cat([places - cell / 2, places[-1:] + cell / 2])
     counts = [cloud.flatten().histogram(edges)[0] for cloud in x]

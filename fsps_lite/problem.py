@@ -60,7 +60,7 @@ class Problem:
             what = (
                 "a nonlinear operator on a GaussianMixture has an exact posterior for d <= 2 only"
             )
-            call = f"problem.finite_sample(10_000, generator=g) for {self.name!r}"
+            call = f"problem.finite_sample(10_000, generator=g), where problem is {self.name!r}"
             raise ValueError(checks.complaint(what, f"d = {prior.dim}", call))
         reach = REACH * prior.covs.diagonal(dim1=-2, dim2=-1).sqrt()
         low, high = (prior.means - reach).amin(0), (prior.means + reach).amax(0)

@@ -27,7 +27,7 @@ def unit_time(t: Times) -> Tensor:
     t = torch.as_tensor(t, dtype=torch.float64)
     if not bool(((t >= 0) & (t <= 1)).all()):
         got = t.item() if t.ndim == 0 else f"values from {t.min():.3g} to {t.max():.3g}"
-        call = "schedule.alpha(0.5); 0 is data and 1 is noise"
+        call = "schedule.alpha(0.5), where 0 is data and 1 is noise"
         raise ValueError(checks.complaint("`t` must lie in [0, 1]", got, call))
     return t
 
@@ -82,6 +82,7 @@ class Schedule(ABC):
         """``n`` points of noise, sigma(1) eps: where a reverse process starts. ``(n, dim)``."""
         call = "schedule.noise(1000, 1, generator=torch.Generator().manual_seed(0))"
         checks.count("n", n, call)
+        checks.count("dim", dim, call)
         eps = torch.randn(n, dim, generator=generator, dtype=dtype, device=generator.device)
         return self.sigma(1.0) * eps
 

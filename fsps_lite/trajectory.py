@@ -68,5 +68,5 @@ def _check(x: Tensor, t: Tensor) -> None:
     checks.shape("x", x, ("n", "d"), CALL)
     checks.floating("t", t, CALL)
     if t.ndim != 1 or len(t) < 2 or not bool((t[1:] < t[:-1]).all()):
-        got = f"shape {tuple(t.shape)} from {t.flatten()[0]:.3g} to {t.flatten()[-1]:.3g}"
+        got = f"{t.tolist()}" if t.numel() < 9 else f"{len(t)} times that do not"
         raise ValueError(checks.complaint("`t` must be a grid that decreases", got, CALL))

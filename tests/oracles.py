@@ -112,7 +112,9 @@ def mixture_at(x, log_weights, means, covs, alpha, sigma):
     x, means, covs = (np.asarray(v, dtype=float) for v in (x, means, covs))
     log_weights = np.asarray(log_weights, dtype=float)
     log_parts, scores, inner_means, inner_covs = [], [], [], []
-    for log_weight, mean, cov in zip(log_weights - logsumexp(log_weights), means, covs, strict=True):
+    for log_weight, mean, cov in zip(
+        log_weights - logsumexp(log_weights), means, covs, strict=True
+    ):
         noisy = alpha**2 * cov + sigma**2 * np.eye(x.size)
         inverse, residual = np.linalg.inv(noisy), x - alpha * mean
         log_det = np.linalg.slogdet(2 * np.pi * noisy)[1]

@@ -127,7 +127,9 @@ def test_tweedie(seed, d, t, schedule):
 def test_the_far_atom_stays_far(dtype):
     """Atoms -2 and 2, y = 2, x_t = -2 at t = 0.03: 1.002, where a clamped weight gives 431."""
     prior = Empirical.from_samples(torch.tensor([[-2.0], [2.0]], dtype=dtype))
-    likelihood = Likelihood(Linear(torch.eye(1, dtype=dtype)), torch.tensor([2.0], dtype=dtype), 0.1)
+    likelihood = Likelihood(
+        Linear(torch.eye(1, dtype=dtype)), torch.tensor([2.0], dtype=dtype), 0.1
+    )
     posterior = Diffusion(prior.condition(likelihood), VP())
     score = posterior.score(torch.tensor([[-2.0]], dtype=dtype), 0.03)
     assert score.dtype == dtype

@@ -152,9 +152,7 @@ def test_order_of_the_mean_of_euler_maruyama(affine):
     for spacing in ("log_snr", "time"):
         errors = [
             abs(
-                output_law(
-                    affine, "euler_maruyama", posterior, times(VP(), n, spacing=spacing)
-                )[0]
+                output_law(affine, "euler_maruyama", posterior, times(VP(), n, spacing=spacing))[0]
                 - mean
             )
             for n in steps

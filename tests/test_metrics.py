@@ -41,9 +41,7 @@ def test_w1_is_scipys(seed, n, k, weighted):
     weights = {}
     if weighted:
         weights = {"x_weights": normal(2, n).softmax(0), "y_weights": normal(3, k).softmax(0)}
-    wanted = stats.wasserstein_distance(
-        x[:, 0], y[:, 0], *(w.numpy() for w in weights.values())
-    )
+    wanted = stats.wasserstein_distance(x[:, 0], y[:, 0], *(w.numpy() for w in weights.values()))
     assert_close(wasserstein1(x, y, **weights), float(wanted), rtol=1e-9, atol=1e-12)
     swapped = {"x_weights": weights.get("y_weights"), "y_weights": weights.get("x_weights")}
     assert_close(wasserstein1(y, x, **swapped), float(wanted), rtol=1e-9, atol=1e-12)
@@ -104,7 +102,9 @@ def test_energy_distance_far_from_the_origin():
 
 def test_energy_distance_is_unbiased_under_the_null():
     """Over 400 pairs of clouds of one law its mean is 0 within 4 errors, and some are below 0."""
-    values = torch.tensor([energy_distance(normal(2 * i, 8, 2), normal(2 * i + 1, 6, 2)) for i in range(400)])
+    values = torch.tensor(
+        [energy_distance(normal(2 * i, 8, 2), normal(2 * i + 1, 6, 2)) for i in range(400)]
+    )
     assert values.mean().abs() < 4 * values.std() / 20
     assert (values < 0).any()
 

@@ -141,7 +141,9 @@ def test_mixture_on_the_line_is_the_quadrature(seed, t):
     assert_close(cov, variance, rtol=1e-6, atol=1e-10)
 
 
-@pytest.mark.parametrize("prior", [random_empirical(0), random_mixture(0)], ids=["atoms", "mixture"])
+@pytest.mark.parametrize(
+    "prior", [random_empirical(0), random_mixture(0)], ids=["atoms", "mixture"]
+)
 def test_scales_may_be_numbers_or_tensors(prior):
     """A Python number must not pass through float32 on its way."""
     x = noisy_points(prior, 0.8, 0.6, 5, 0)
@@ -153,7 +155,9 @@ def test_scales_may_be_numbers_or_tensors(prior):
     assert_close(one, prior.denoise_cov_product(x, *tensors, x), rtol=1e-13, atol=1e-14)
 
 
-@pytest.mark.parametrize("prior", [random_empirical(0), random_mixture(0)], ids=["atoms", "mixture"])
+@pytest.mark.parametrize(
+    "prior", [random_empirical(0), random_mixture(0)], ids=["atoms", "mixture"]
+)
 def test_rows_are_independent_and_may_stand_in_any_shape(prior):
     x = noisy_points(prior, 0.8, 0.6, 12, 1)
     for method in (prior.log_prob, prior.denoise):
@@ -169,7 +173,9 @@ def test_rows_are_independent_and_may_stand_in_any_shape(prior):
     assert_close(cube.reshape(flat.shape), flat, rtol=1e-13, atol=1e-13)
 
 
-@pytest.mark.parametrize("prior", [random_empirical(0), random_mixture(0)], ids=["atoms", "mixture"])
+@pytest.mark.parametrize(
+    "prior", [random_empirical(0), random_mixture(0)], ids=["atoms", "mixture"]
+)
 def test_a_lost_row_stays_lost_and_alone(prior):
     x = noisy_points(prior, 0.8, 0.6, 4, 1)
     whole = prior.denoise(x, 0.8, 0.6)
@@ -279,7 +285,9 @@ def test_mixture_conditioning_is_bayes_by_quadrature(seed, t, kind):
 
 OPERATORS = {
     "linear": Linear(tensor([[1.0, -0.5], [0.3, 2.0]]), tensor([0.1, -0.2])),
-    "nonlinear": Nonlinear(lambda x: torch.cat([x[..., :1] ** 2, x.prod(-1, keepdim=True)], -1), "q"),
+    "nonlinear": Nonlinear(
+        lambda x: torch.cat([x[..., :1] ** 2, x.prod(-1, keepdim=True)], -1), "q"
+    ),
 }
 NOISES = {
     "number": (0.7, 0.49 * np.eye(2)),
@@ -343,9 +351,7 @@ def test_conditioning_commutes_with_diffusing(kind, t):
     fn = {"linear": lambda x: x, "square": lambda x: x**2}[kind]
     line = Line.mixture(weights, means, stds)
     grid = torch.linspace(-6, 6, 24_001, dtype=torch.float64)
-    prior = Empirical.on_grid(
-        lambda x: tensor(line.log_density(x[:, 0].numpy())), [grid]
-    )
+    prior = Empirical.on_grid(lambda x: tensor(line.log_density(x[:, 0].numpy())), [grid])
     posterior = prior.condition(Likelihood(Nonlinear(fn, kind), tensor([0.8]), 0.4))
     alpha, sigma = vp(t)
     x = torch.linspace(-2.5, 2.5, 11, dtype=torch.float64)
@@ -406,7 +412,10 @@ def test_an_atom_of_no_weight_is_not_there():
     prior = random_empirical(0)
     log_weights = prior.log_weights.clone()
     log_weights[::2] = -math.inf
-    holed, rest = Empirical(prior.atoms, log_weights), Empirical(prior.atoms[1::2], log_weights[1::2])
+    holed, rest = (
+        Empirical(prior.atoms, log_weights),
+        Empirical(prior.atoms[1::2], log_weights[1::2]),
+    )
     same(holed, rest, rtol=1e-9, atol=1e-10)
     same(holed.condition(random_likelihood(0, 2)), rest.condition(random_likelihood(0, 2)))
     assert_close(holed.effective_size, rest.effective_size)
@@ -603,7 +612,9 @@ def test_a_grid_of_atoms_is_the_density():
         assert_close(one, other, rtol=1e-7, atol=1e-7)
 
 
-@pytest.mark.parametrize("prior", [random_empirical(0), random_mixture(0)], ids=["atoms", "mixture"])
+@pytest.mark.parametrize(
+    "prior", [random_empirical(0), random_mixture(0)], ids=["atoms", "mixture"]
+)
 def test_another_dtype(prior):
     single = prior.to(torch.float32)
     assert single.dtype == torch.float32

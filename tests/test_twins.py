@@ -74,6 +74,12 @@ def lost_widgets(notebook):
     ]
 
 
+def progress_bars(notebook):
+    """Bars that a run showed because it was slow: the next one may show none."""
+    state = notebook.metadata.get("widgets", {}).get(WIDGET_STATE, {}).get("state", {})
+    return [m for m in state.values() if m["model_name"] == "FloatProgressModel"]
+
+
 def test_there_are_twins():
     assert TWINS, "book/chapters has no chapter with a notebook: " + MAKE
 
@@ -129,6 +135,12 @@ def test_every_picture_has_a_text(name):
 @pytest.mark.parametrize("name", TWINS)
 def test_every_widget_is_stored(name):
     assert not lost_widgets(read(name)), f"widgets of cells {lost_widgets(read(name))}: {MAKE}"
+
+
+@pytest.mark.parametrize("name", TWINS)
+def test_no_progress_bar_is_stored(name):
+    bars = progress_bars(read(name))
+    assert not bars, f"{len(bars)} progress bars: TQDM_DISABLE=1 must silence them"
 
 
 # These checks notice what they are for.

@@ -103,6 +103,7 @@ class Empirical:
 
     def log_prob(self, x: State, alpha: Scale, sigma: Scale) -> LogDensity:
         """log p(x_t = x) = log sum_i w_i N(x; alpha atom_i, sigma^2 I), in nats."""
+        self._check(x, sigma)
         square = (x - alpha * self._centred[0]).square().sum(-1)
         log_norm = 0.5 * self.dim * math.log(2 * math.pi * float(sigma) ** 2)
 
@@ -164,6 +165,10 @@ class Empirical:
 
     def _log_likelihood(self, likelihood: LogLikelihood) -> Tensor:
         """log p(y | atom_i), with the ways in which a user's own likelihood can go wrong named."""
+        if not isinstance(likelihood, LogLikelihood):
+            call = "prior.condition(Likelihood(operator, y, noise_std=0.5))"
+            got = type(likelihood).__name__
+            raise TypeError(checks.complaint("`likelihood` must have a log_prob(x)", got, call))
         log_prob = likelihood.log_prob(self.atoms)
         call = "prior.condition(likelihood), where likelihood.log_prob(atoms) has shape (N,)"
         checks.floating("likelihood.log_prob(atoms)", log_prob, call)
@@ -182,6 +187,6 @@ def _check_log_weights(log_weights: Tensor, atoms: Tensor) -> None:
         raise ValueError(checks.complaint(what, log_weights.max().item(), call))
     if bool((log_weights == -math.inf).all()):
         what = (
-            "some atom must have a positive weight: with y in the data's reach, or more noise_std"
+            "`log_weights` must leave an atom some weight: y in the data's reach, or more noise_std"
         )
-        raise ValueError(checks.complaint(what, "log-weights that are all -inf", call))
+        raise ValueError(checks.complaint(what, "-inf for every atom", call))

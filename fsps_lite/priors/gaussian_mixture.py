@@ -56,10 +56,13 @@ class GaussianMixture:
         checks.floating("means", means, CALL)
         checks.shape("means", means, ("K", "d"), CALL)
         k, d = means.shape
-        std = torch.as_tensor(std, dtype=means.dtype).expand(k)
+        std = torch.as_tensor(std, dtype=means.dtype)
+        std = std.expand(k) if std.ndim == 0 else std
         weights = means.new_ones(k) if weights is None else weights
-        checks.shape("weights", weights, (k,), CALL)
-        checks.positive("weights", weights, CALL)
+        for name, value, zero in (("std", std, True), ("weights", weights, False)):
+            checks.floating(name, value, CALL)
+            checks.shape(name, value, (k,), CALL)
+            checks.positive(name, value, CALL, zero=zero)
         covs = std[:, None, None] ** 2 * torch.eye(d, dtype=means.dtype)
         return cls(weights.log(), means, covs)
 

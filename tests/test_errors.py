@@ -1,0 +1,542 @@
+"""Bad input: each answer names the argument, what was got, and a corrected call that runs.
+
+A user has no shape checks at run time, so these tests switch them off and meet our own words.
+"""
+
+import math
+import re
+from dataclasses import dataclass, field
+
+import pytest
+import torch
+
+import fsps_lite
+from fsps_lite import (
+    VE,
+    VP,
+    Cosine,
+    Diffusion,
+    Empirical,
+    FlowMatching,
+    GaussianMixture,
+    Likelihood,
+    Linear,
+    Nonlinear,
+    Problem,
+    blur,
+    bridge,
+    ddpm,
+    digits,
+    downsample,
+    dpm_solver,
+    energy_distance,
+    euler_maruyama,
+    exact_kernel,
+    fourier_magnitude,
+    heun,
+    march,
+    mask,
+    mode_weights,
+    problems,
+    sliced_wasserstein,
+    times,
+    total_variation,
+    wasserstein1,
+)
+from tests.oracles import seeded
+
+pytestmark = pytest.mark.usefixtures("unchecked")
+
+F64 = {"dtype": torch.float64}
+X = torch.zeros(3, 2, **F64)
+LINE = torch.linspace(0, 1, 5, **F64).unsqueeze(-1)
+GRID = torch.tensor([0.9, 0.5, 0.1], **F64)
+ATOMS = Empirical.from_samples(torch.randn(6, 2, generator=seeded(0), **F64))
+MIXTURE = GaussianMixture.isotropic(X[:2] + torch.eye(2, **F64), std=0.3)
+EYE = torch.eye(2, **F64)
+Y = torch.zeros(2, **F64)
+OPERATOR = Linear(EYE)
+LIKELIHOOD = Likelihood(OPERATOR, Y, 0.5)
+CURVED = Likelihood(Nonlinear(torch.square, "square"), Y, 0.5)
+DIFFUSION = Diffusion(MIXTURE, VP())
+NAN = torch.tensor([[0.0, math.nan]], **F64)
+FLAT = torch.full((5,), 0.2, **F64)
+PROBLEM = Problem("p", MIXTURE, LIKELIHOOD)
+
+
+def g():
+    return seeded(0)
+
+
+class Wrong:
+    """A likelihood of the user's own that answers with the wrong thing."""
+
+    def __init__(self, answer):
+        self.answer = answer
+
+    def log_prob(self, x):
+        return self.answer
+
+
+# What a corrected call may speak of: the names that our examples and chapters use.
+NAMES = {
+    **{name: getattr(fsps_lite, name) for name in fsps_lite.__all__},
+    **{f.__name__: f for f in problems.GALLERY},
+    "torch": torch,
+    "g": g(),
+    "x": X,
+    "x0": X,
+    "y": Y,
+    "t": GRID,
+    "p": FLAT,
+    "q": FLAT,
+    "grid": torch.arange(5, **F64),
+    "schedule": VP(),
+    "score": DIFFUSION,
+    "diffusion": DIFFUSION,
+    "operator": OPERATOR,
+    "likelihood": LIKELIHOOD,
+    "prior": ATOMS,
+    "posterior": ATOMS.condition(LIKELIHOOD),
+    "atoms": ATOMS.atoms,
+    "modes": MIXTURE,
+    "problem": PROBLEM,
+    "density": lambda x: -x.square().sum(-1),
+}
+
+
+@dataclass
+class Case:
+    """A call, the error, what it must name, what it must show as got, and names for its answer."""
+
+    call: object
+    error: type
+    name: str
+    got: str
+    names: dict = field(default_factory=dict)
+
+
+V, T = ValueError, TypeError
+CASES = {
+    # times
+    "t above 1": Case(lambda: DIFFUSION.score(X, 1.5), V, "t", "1.5"),
+    "t below 0": Case(lambda: VP().alpha(-0.1), V, "t", "-0.1"),
+    "t NaN": Case(lambda: Cosine().sigma(math.nan), V, "t", "nan"),
+    "a t of many": Case(
+        lambda: VP().alpha(torch.tensor([0.5, 2.0])), V, "t", "values from 0.5 to 2"
+    ),
+    "t a vector": Case(lambda: DIFFUSION.score(X, GRID), V, "t", "a tensor of shape (3,)"),
+    "sample at a vector": Case(
+        lambda: DIFFUSION.sample(4, GRID, generator=g()), V, "t", "a tensor of shape (3,)"
+    ),
+    "score at 0": Case(lambda: DIFFUSION.score(X, 0.0), V, "t", "0.0"),
+    # schedules
+    "beta_min": Case(lambda: VP(beta_min=-1.0), V, "beta_min", "-1.0"),
+    "beta_max": Case(lambda: VP(beta_max=math.inf), V, "beta_max", "inf"),
+    "sigma_max": Case(lambda: VE(sigma_max=0.0), V, "sigma_max", "0.0"),
+    "power": Case(lambda: VE(power=math.nan), V, "power", "nan"),
+    "noise n": Case(lambda: VP().noise(0, 1, generator=g()), V, "n", "0"),
+    "noise dim": Case(lambda: VP().noise(3, 0, generator=g()), V, "dim", "0"),
+    # states
+    "x too narrow": Case(lambda: DIFFUSION.score(X[:, :1], 0.5), V, "x", "(3, 1)"),
+    "x a number": Case(lambda: DIFFUSION.denoise(Y[0], 0.5), V, "x", "()"),
+    "x of integers": Case(lambda: DIFFUSION.score(X.int(), 0.5), T, "x", "torch.int32"),
+    "x of another dtype": Case(lambda: DIFFUSION.log_prob(X.float(), 0.5), T, "x", "torch.float32"),
+    "x a list": Case(lambda: DIFFUSION.score([[0.0, 0.0]], 0.5), T, "x", "list"),
+    "v of another shape": Case(
+        lambda: DIFFUSION.denoise_cov_product(X, 0.5, X[:, :1]), V, "v", "(3, 1)"
+    ),
+    "v of another dtype": Case(
+        lambda: DIFFUSION.denoise_cov_product(X, 0.5, X.float()), T, "v", "torch.float32"
+    ),
+    "one point to draw from": Case(
+        lambda: DIFFUSION.sample_denoised(X[0], 0.5, generator=g()), V, "x", "(2,)"
+    ),
+    "prior x": Case(lambda: ATOMS.denoise(X[:, :1], 0.8, 0.6), V, "x", "(3, 1)"),
+    "mixture x": Case(
+        lambda: MIXTURE.log_prob(X.float(), 0.8, 0.6), T, "x", "torch.float32", {"prior": MIXTURE}
+    ),
+    "no noise on atoms": Case(lambda: ATOMS.log_prob(X, 1.0, 0.0), V, "sigma", "0.0"),
+    "negative noise on atoms": Case(lambda: ATOMS.denoise(X, 1.0, -0.5), V, "sigma", "-0.5"),
+    "no noise on a singular mixture": Case(
+        lambda: GaussianMixture.isotropic(X, std=0.0).log_prob(X), V, "sigma", "0.0"
+    ),
+    "swapped": Case(lambda: Diffusion(VP(), MIXTURE), T, "prior", "VP"),
+    "no schedule": Case(lambda: Diffusion(MIXTURE, 0.5), T, "schedule", "float"),
+    # priors
+    "no atoms": Case(lambda: Empirical.from_samples(torch.zeros(0, 2)), V, "atoms", "(0, 2)"),
+    "atoms in a row": Case(lambda: Empirical.from_samples(torch.zeros(4)), V, "atoms", "(4,)"),
+    "atoms a list": Case(lambda: Empirical.from_samples([1.0]), T, "atoms", "list"),
+    "atoms of integers": Case(
+        lambda: Empirical.from_samples(torch.ones(3, 1).int()), T, "atoms", "torch.int32"
+    ),
+    "atoms NaN": Case(
+        lambda: Empirical.from_samples(NAN), V, "atoms", "1 of 2 entries that are NaN or infinite"
+    ),
+    "log_weights too short": Case(lambda: Empirical(X, Y), V, "log_weights", "(2,)"),
+    "log_weights of another dtype": Case(
+        lambda: Empirical(X, torch.zeros(3)), T, "log_weights", "torch.float32"
+    ),
+    "log_weights NaN": Case(
+        lambda: Empirical(X, torch.tensor([0, math.nan, 0], **F64)), V, "log_weights", "nan"
+    ),
+    "log_weights infinite": Case(
+        lambda: Empirical(X, torch.tensor([0, math.inf, 0], **F64)), V, "log_weights", "inf"
+    ),
+    "no weight left": Case(
+        lambda: Empirical(X, torch.full((3,), -math.inf, **F64)),
+        V,
+        "log_weights",
+        "-inf for every atom",
+    ),
+    "no weight left by y": Case(
+        lambda: ATOMS.condition(Likelihood(OPERATOR, Y + 1e200, 0.5)),
+        V,
+        "log_weights",
+        "-inf for every atom",
+    ),
+    "sample nothing": Case(lambda: ATOMS.sample(0, generator=g()), V, "n", "0"),
+    "sample a half": Case(lambda: MIXTURE.sample(2.5, generator=g()), V, "n", "2.5"),
+    "no axes": Case(lambda: Empirical.on_grid(MIXTURE.log_prob, []), V, "axes", "[]"),
+    "a density that is a column": Case(
+        lambda: Empirical.on_grid(lambda x: x, [LINE[:, 0]]), V, "log_weights", "(5, 1)"
+    ),
+    "means in a row": Case(lambda: GaussianMixture.isotropic(Y, std=0.3), V, "means", "(2,)"),
+    "means of integers": Case(
+        lambda: GaussianMixture.isotropic(X.int(), std=0.3), T, "means", "torch.int32"
+    ),
+    "means NaN": Case(
+        lambda: GaussianMixture.isotropic(NAN, std=0.3), V, "means", "1 of 2 entries"
+    ),
+    "std negative": Case(
+        lambda: GaussianMixture.isotropic(X, std=-0.3), V, "std", "[-0.3, -0.3, -0.3]"
+    ),
+    "std too short": Case(lambda: GaussianMixture.isotropic(X, std=Y + 1), V, "std", "(2,)"),
+    "weights zero": Case(
+        lambda: GaussianMixture.isotropic(X[:2], std=0.3, weights=Y), V, "weights", "[0.0, 0.0]"
+    ),
+    "weights a list": Case(
+        lambda: GaussianMixture.isotropic(X[:2], std=0.3, weights=[1, 1]), T, "weights", "list"
+    ),
+    "covs asymmetric": Case(
+        lambda: GaussianMixture(Y[:1], X[:1], torch.tensor([[[1.0, 0.5], [0.0, 1.0]]], **F64)),
+        V,
+        "covs",
+        "[[[1.0, 0.5], [0.0, 1.0]]]",
+    ),
+    "covs indefinite": Case(
+        lambda: GaussianMixture(Y[:1], X[:1], torch.tensor([[[1.0, 2.0], [2.0, 1.0]]], **F64)),
+        V,
+        "covs",
+        "an eigenvalue of -1",
+    ),
+    "covs NaN": Case(
+        lambda: GaussianMixture(Y[:1], X[:1], math.nan * EYE[None]), V, "covs", "4 of 4 entries"
+    ),
+    "covs of another shape": Case(
+        lambda: GaussianMixture(Y, X[:2], EYE[None]), V, "covs", "(1, 2, 2)"
+    ),
+    "covs of another dtype": Case(
+        lambda: GaussianMixture(Y[:1], X[:1], EYE[None].float()), T, "covs", "torch.float32"
+    ),
+    "mixture log_weights": Case(
+        lambda: GaussianMixture(Y - math.inf, X[:2], EYE.expand(2, 2, 2)),
+        V,
+        "log_weights",
+        "2 of 2 entries",
+    ),
+    "a mixture and a nonlinear operator": Case(
+        lambda: MIXTURE.condition(CURVED),
+        V,
+        "GaussianMixture",
+        "Nonlinear",
+        {"prior": MIXTURE, "likelihood": CURVED},
+    ),
+    "a mixture and a likelihood of one's own": Case(
+        lambda: MIXTURE.condition(Wrong(Y)),
+        V,
+        "GaussianMixture",
+        "Wrong",
+        {"prior": MIXTURE, "likelihood": CURVED},
+    ),
+    "condition on a number": Case(lambda: ATOMS.condition(3), T, "likelihood", "int"),
+    "log_prob of a column": Case(
+        lambda: ATOMS.condition(Wrong(torch.zeros(6, 1, **F64))),
+        V,
+        "likelihood.log_prob(atoms)",
+        "(6, 1)",
+    ),
+    "log_prob of one number": Case(
+        lambda: ATOMS.condition(Wrong(Y[0])), V, "likelihood.log_prob(atoms)", "()"
+    ),
+    "log_prob of another dtype": Case(
+        lambda: ATOMS.condition(Wrong(torch.zeros(6))),
+        T,
+        "likelihood.log_prob(atoms)",
+        "torch.float32",
+    ),
+    "log_prob a list": Case(
+        lambda: ATOMS.condition(Wrong([0.0])), T, "likelihood.log_prob(atoms)", "list"
+    ),
+    "log_prob NaN": Case(
+        lambda: ATOMS.condition(Wrong(torch.full((6,), math.nan, **F64))), V, "log_weights", "nan"
+    ),
+    # operators
+    "matrix in a row": Case(lambda: Linear(Y), V, "matrix", "(2,)"),
+    "matrix of integers": Case(lambda: Linear(EYE.int()), T, "matrix", "torch.int32"),
+    "matrix NaN": Case(lambda: Linear(NAN), V, "matrix", "1 of 2 entries"),
+    "matrix a list": Case(lambda: Linear([[1.0]]), T, "matrix", "list"),
+    "offset too long": Case(lambda: Linear(EYE, torch.zeros(3, **F64)), V, "offset", "(3,)"),
+    "offset of another dtype": Case(
+        lambda: Linear(EYE, torch.zeros(2)), T, "offset", "torch.float32"
+    ),
+    "offset NaN": Case(lambda: Linear(EYE, NAN[0]), V, "offset", "1 of 2 entries"),
+    "a signal too long": Case(lambda: OPERATOR(torch.zeros(5, 3, **F64)), V, "x", "(5, 3)"),
+    "a signal of another dtype": Case(lambda: OPERATOR(X.float()), T, "x", "torch.float32"),
+    "a signal of integers": Case(lambda: OPERATOR(X.int()), T, "x", "torch.int32"),
+    "a nonlinear sum": Case(
+        lambda: Nonlinear(lambda x: x.sum(), "total")(X), V, "fn", "(3, 2) -> ()"
+    ),
+    "a nonlinear number": Case(lambda: Nonlinear(lambda x: 3, "three")(X), V, "fn", "-> int"),
+    "a nonlinear list": Case(
+        lambda: Nonlinear(torch.square, "square")([0.0]),
+        T,
+        "x",
+        "list",
+        {"operator": CURVED.operator},
+    ),
+    "a mask of numbers": Case(lambda: mask(torch.ones(3)), T, "observed", "torch.float32"),
+    "a mask that is a list": Case(lambda: mask([True]), T, "observed", "list"),
+    "a mask of nothing": Case(lambda: mask(torch.tensor([False])), V, "observed", "none"),
+    "downsample unevenly": Case(lambda: downsample(8, 3), V, "factor", "3"),
+    "downsample to nothing": Case(lambda: downsample(8, 0), V, "factor", "0"),
+    "blur of no width": Case(lambda: blur(8, 0.0), V, "width", "0.0"),
+    "an image of no side": Case(lambda: fourier_magnitude(-8), V, "side", "-8"),
+    # likelihood
+    "y too long": Case(lambda: Likelihood(OPERATOR, torch.zeros(3, **F64), 0.5), V, "y", "(3,)"),
+    "y a column": Case(lambda: Likelihood(OPERATOR, X, 0.5), V, "y", "(3, 2)"),
+    "y a list": Case(lambda: Likelihood(OPERATOR, [0.0, 0.0], 0.5), T, "y", "list"),
+    "y of integers": Case(lambda: Likelihood(OPERATOR, Y.int(), 0.5), T, "y", "torch.int32"),
+    "y of another dtype": Case(
+        lambda: Likelihood(OPERATOR, Y.float(), 0.5), T, "y", "torch.float32"
+    ),
+    "y NaN": Case(lambda: Likelihood(OPERATOR, NAN[0], 0.5), V, "y", "1 of 2 entries"),
+    "no operator": Case(lambda: Likelihood(EYE, Y, 0.5), T, "operator", "Tensor"),
+    "noise_std zero": Case(lambda: Likelihood(OPERATOR, Y, 0.0), V, "noise_std", "0.0"),
+    "noise_std negative": Case(lambda: Likelihood(OPERATOR, Y, -1), V, "noise_std", "-1"),
+    "noise_std NaN": Case(lambda: Likelihood(OPERATOR, Y, math.nan), V, "noise_std", "nan"),
+    "noise_std infinite": Case(lambda: Likelihood(OPERATOR, Y, math.inf), V, "noise_std", "inf"),
+    "a zero in noise_std": Case(lambda: Likelihood(OPERATOR, Y, Y), V, "noise_std", "[0.0, 0.0]"),
+    "noise_std too long": Case(
+        lambda: Likelihood(OPERATOR, Y, torch.ones(3, **F64)), V, "noise_std", "(3,)"
+    ),
+    "noise_std of another dtype": Case(
+        lambda: Likelihood(OPERATOR, Y, torch.ones(2)), T, "noise_std", "torch.float32"
+    ),
+    "a covariance for noise_std": Case(
+        lambda: Likelihood(OPERATOR, Y, torch.tensor([[2.0, 1.0], [1.0, 2.0]], **F64)),
+        V,
+        "noise_std",
+        "[[2.0, 1.0], [1.0, 2.0]]",
+        {"noise_cov": EYE},
+    ),
+    "a factor that is singular": Case(
+        lambda: Likelihood(OPERATOR, Y, torch.tensor([[1.0, 0.0], [1.0, 0.0]], **F64)),
+        V,
+        "noise_std",
+        "[1.0, 0.0]",
+    ),
+    "noise_cov indefinite": Case(
+        lambda: Likelihood.with_cov(OPERATOR, Y, torch.tensor([[1.0, 2.0], [2.0, 1.0]], **F64)),
+        V,
+        "noise_cov",
+        "[[1.0, 2.0], [2.0, 1.0]]",
+    ),
+    "noise_cov asymmetric": Case(
+        lambda: Likelihood.with_cov(OPERATOR, Y, torch.tensor([[1.0, 0.5], [0.0, 1.0]], **F64)),
+        V,
+        "noise_cov",
+        "[[1.0, 0.5], [0.0, 1.0]]",
+    ),
+    "noise_cov too large": Case(
+        lambda: Likelihood.with_cov(OPERATOR, Y, torch.eye(3, **F64)), V, "noise_cov", "(3, 3)"
+    ),
+    "log_prob of a signal of another dtype": Case(
+        lambda: CURVED.log_prob(X.float()), T, "x", "torch.float32", {"likelihood": CURVED}
+    ),
+    "an operator of another size than y": Case(
+        lambda: CURVED.log_prob(X[:, :1]), V, "A(x)", "(3, 1)"
+    ),
+    # trajectories and integrators
+    "a cloud in a row": Case(lambda: heun(DIFFUSION, VP(), X[0], GRID), V, "x", "(2,)"),
+    "an empty cloud": Case(lambda: heun(DIFFUSION, VP(), X[:0], GRID), V, "x", "(0, 2)"),
+    "a cloud of integers": Case(
+        lambda: heun(DIFFUSION, VP(), X.int(), GRID), T, "x", "torch.int32"
+    ),
+    "a grid that grows": Case(
+        lambda: march(lambda x, t, s: x, X, GRID.flip(0)), V, "t", "[0.1, 0.5, 0.9]"
+    ),
+    "a grid that stands still": Case(
+        lambda: march(lambda x, t, s: x, X, FLAT[:2]), V, "t", "[0.2, 0.2]"
+    ),
+    "a grid of one": Case(lambda: march(lambda x, t, s: x, X, GRID[:1]), V, "t", "[0.9]"),
+    "a grid of none": Case(lambda: march(lambda x, t, s: x, X, GRID[:0]), V, "t", "[]"),
+    "a grid with NaN": Case(
+        lambda: march(lambda x, t, s: x, X, NAN[0].flip(0)), V, "t", "[nan, 0.0]"
+    ),
+    "a long grid that grows": Case(
+        lambda: march(lambda x, t, s: x, X, torch.linspace(0, 1, 50)), V, "t", "50 times"
+    ),
+    "a grid of integers": Case(
+        lambda: march(lambda x, t, s: x, X, torch.tensor([1, 0])), T, "t", "torch.int64"
+    ),
+    "a grid that is a list": Case(lambda: march(lambda x, t, s: x, X, [1.0, 0.5]), T, "t", "list"),
+    "a grid beyond 1": Case(lambda: heun(DIFFUSION, VP(), X, GRID + 0.5), V, "t", "1.4"),
+    "eta above 1": Case(
+        lambda: ddpm(DIFFUSION, VP(), X, GRID, generator=g(), eta=1.5), V, "eta", "1.5"
+    ),
+    "eta below 0": Case(
+        lambda: dpm_solver(DIFFUSION, VP(), X, GRID, generator=g(), eta=-0.1), V, "eta", "-0.1"
+    ),
+    "eta NaN": Case(
+        lambda: ddpm(DIFFUSION, VP(), X, GRID, generator=g(), eta=math.nan), V, "eta", "nan"
+    ),
+    "a score that sums": Case(
+        lambda: euler_maruyama(lambda x, t: x.sum(-1), VP(), X, GRID, generator=g()),
+        V,
+        "score(x, t)",
+        "(3,)",
+    ),
+    "a score of another dtype": Case(
+        lambda: ddpm(lambda x, t: x.float(), VP(), X, GRID, generator=g()),
+        V,
+        "score(x, t)",
+        "torch.float32",
+    ),
+    "a score that is a number": Case(
+        lambda: heun(lambda x, t: 0.0, VP(), X, GRID), V, "score(x, t)", "float"
+    ),
+    "the kernel of a function": Case(
+        lambda: exact_kernel(lambda x, t: x, VP(), X, GRID, generator=g()),
+        T,
+        "posterior",
+        "function",
+    ),
+    "a bridge that runs back": Case(
+        lambda: bridge(VP(), X, X, 0.3, 0.5, generator=g()), V, "s", "s=0.5, t=0.3"
+    ),
+    "no steps": Case(lambda: times(VP(), 0), V, "steps", "0"),
+    "half a step": Case(lambda: times(VP(), 2.5), V, "steps", "2.5"),
+    "True steps": Case(lambda: times(VP(), True), V, "steps", "True"),
+    "stop above start": Case(
+        lambda: times(VP(), 5, start=0.1, stop=0.5), V, "stop", "start=0.1, stop=0.5"
+    ),
+    "start above 1": Case(lambda: times(VP(), 5, start=1.1), V, "start", "start=1.1"),
+    "stop below 0": Case(lambda: times(VP(), 5, stop=-0.1), V, "stop", "stop=-0.1"),
+    "stop NaN": Case(lambda: times(VP(), 5, stop=math.nan), V, "stop", "stop=nan"),
+    "stop at 0 in log-SNR": Case(lambda: times(VP(), 5, stop=0.0), V, "stop", "stop=0.0"),
+    "start with no signal": Case(lambda: times(FlowMatching(), 5), V, "start", "start=1.0"),
+    "start with hardly any signal": Case(lambda: times(Cosine(), 5), V, "start", "6.1e-17"),
+    "a spacing that is none": Case(lambda: times(VP(), 5, spacing="even"), V, "spacing", "'even'"),
+    # metrics
+    "w1 in the plane": Case(lambda: wasserstein1(X, X), V, "x", "(3, 2)"),
+    "w1 of y in the plane": Case(lambda: wasserstein1(LINE, X), V, "y", "(3, 2)"),
+    "w1 of nothing": Case(lambda: wasserstein1(LINE[:0], LINE), V, "x", "(0, 1)"),
+    "w1 of integers": Case(lambda: wasserstein1(LINE.int(), LINE), T, "x", "torch.int32"),
+    "w1 of two dtypes": Case(lambda: wasserstein1(LINE, LINE.float()), T, "y", "torch.float32"),
+    "w1 weights too short": Case(
+        lambda: wasserstein1(LINE, LINE, x_weights=Y),
+        V,
+        "x_weights",
+        "(2,)",
+        {"x": LINE, "y": LINE},
+    ),
+    "w1 weights that sum to 2": Case(
+        lambda: wasserstein1(LINE, LINE, y_weights=2 * FLAT),
+        V,
+        "y_weights",
+        "a sum of 2",
+        {"x": LINE, "y": LINE},
+    ),
+    "w1 weights below 0": Case(
+        lambda: wasserstein1(LINE[:2], LINE, x_weights=Y + torch.tensor([2.0, -1.0])),
+        V,
+        "x_weights",
+        "a least of -1",
+        {"x": LINE, "y": LINE},
+    ),
+    "w1 weights a list": Case(
+        lambda: wasserstein1(LINE[:1], LINE, x_weights=[1.0]),
+        T,
+        "x_weights",
+        "list",
+        {"x": LINE, "y": LINE},
+    ),
+    "sliced in two dimensions": Case(
+        lambda: sliced_wasserstein(X, LINE, generator=g()), V, "y", "(5, 1)"
+    ),
+    "sliced NaN": Case(lambda: sliced_wasserstein(NAN, X, generator=g()), V, "x", "1 of 2 entries"),
+    "sliced in no direction": Case(
+        lambda: sliced_wasserstein(X, X, generator=g(), directions=0),
+        V,
+        "directions",
+        "0",
+        {"y": X},
+    ),
+    "energy of one point": Case(lambda: energy_distance(X, X[:1]), V, "y", "1"),
+    "energy NaN": Case(lambda: energy_distance(X, math.nan * X), V, "y", "6 of 6 entries"),
+    "energy of two dtypes": Case(lambda: energy_distance(X, X.float()), T, "y", "torch.float32"),
+    "variation of a wrong mass": Case(lambda: total_variation(FLAT, 3 * FLAT, 1.0), V, "q", "3"),
+    "variation of NaN": Case(lambda: total_variation(math.nan * FLAT, FLAT, 1.0), V, "p", "nan"),
+    "variation of two grids": Case(lambda: total_variation(FLAT, FLAT[:3], 1.0), V, "q", "(3,)"),
+    "variation of lists": Case(lambda: total_variation([1.0], [1.0], 1.0), T, "p", "list"),
+    "modes in another dimension": Case(lambda: mode_weights(LINE, MIXTURE), V, "x", "(5, 1)"),
+    "modes in another dtype": Case(
+        lambda: mode_weights(X.float(), MIXTURE), T, "x", "torch.float32"
+    ),
+    # problems
+    "a digit that is not there": Case(lambda: problems.digits_masked(index=97), V, "index", "97"),
+    "a digit before the first": Case(lambda: problems.digits_blurred(index=-1), V, "index", "-1"),
+    "label weights of few": Case(
+        lambda: digits.load().label_weights(FLAT),
+        V,
+        "weights",
+        "(5,)",
+        {"digits": digits.load(), "posterior": digits.load().prior},
+    ),
+    "no truth beyond the plane": Case(
+        lambda: (
+            Problem(
+                "cube",
+                GaussianMixture.isotropic(torch.zeros(1, 3, **F64), std=1.0),
+                Likelihood(CURVED.operator, torch.zeros(3, **F64), 0.5),
+            ).posterior
+        ),
+        V,
+        "GaussianMixture",
+        "d = 3",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", CASES.values(), ids=CASES)
+def test_an_error_says_what_is_wrong_what_was_got_and_what_would_be_right(case):
+    with pytest.raises(case.error) as caught:
+        case.call()
+    assert type(caught.value) is case.error
+    message = str(caught.value)
+    parts = re.fullmatch(r"(.+), got (.*)\. Call it like this: (.+)", message, flags=re.DOTALL)
+    assert parts, message
+    what, got, call = parts.groups()
+    assert f"`{case.name}`" in what or (case.name[0].isupper() and case.name in what), message
+    assert case.got in got, message
+    # it runs as it stands, for somebody who has the names of our examples
+    code = call.split(", where ")[0]
+    eval(code, {**NAMES, **case.names})
+
+
+def test_bad_input_is_not_repaired():
+    """A state may be NaN, for a particle may diverge: that is a finding and no mistake."""
+    assert DIFFUSION.score(NAN, 0.5).isnan().all()
+    assert ATOMS.denoise(NAN, 0.8, 0.6).isnan().all()
+    assert LIKELIHOOD.log_prob(NAN).isnan().all()
