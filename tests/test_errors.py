@@ -162,7 +162,6 @@ CASES = {
         lambda: GaussianMixture.isotropic(X, std=0.0).log_prob(X), V, "sigma", "0.0"
     ),
     "swapped": Case(lambda: Diffusion(VP(), MIXTURE), T, "prior", "VP"),
-    "no schedule": Case(lambda: Diffusion(MIXTURE, 0.5), T, "schedule", "float"),
     # priors
     "no atoms": Case(lambda: Empirical.from_samples(torch.zeros(0, 2)), V, "atoms", "(0, 2)"),
     "atoms in a row": Case(lambda: Empirical.from_samples(torch.zeros(4)), V, "atoms", "(4,)"),

@@ -487,6 +487,20 @@ def test_near_duplicates():
         agree(prior, x, alpha, sigma, wanted, rtol=1e-8, atol=1e-8)
 
 
+def test_a_covariance_that_is_nearly_nothing():
+    """One atom has all the weight but 1e-20 of it: what is left is not lost in rounding."""
+    prior = random_empirical(4, n=6)
+    prior = Empirical(prior.atoms + 3.7, prior.log_weights)
+    for atom in prior.atoms:
+        x = 0.9 * atom + 0.01
+        apart = (prior.atoms - atom).norm(dim=-1).sort().values[1]
+        sigma = float(0.9 * apart / (2 * 46) ** 0.5)
+        wanted = atoms_at(x, prior.atoms, prior.log_weights, 0.9, sigma)[3]
+        assert abs(wanted).max() < 1e-15
+        cov = covariance(prior, x.unsqueeze(0), 0.9, sigma)[0]
+        assert_close(cov, tensor(wanted), rtol=1e-6, atol=1e-7 * abs(wanted).max())
+
+
 # Memory
 
 
