@@ -206,6 +206,13 @@ def test_two_atoms_are_one_number(y):
     assert_close(posterior.prior.weights[1].item(), weight, rtol=1e-12, atol=0.0)
 
 
+def test_unequal_has_a_broad_rare_mode_and_a_narrow_common_one():
+    prior = problems.unequal().prior
+    broad, narrow = prior.covs.flatten().sqrt().tolist()
+    assert broad > 3 * narrow
+    assert_close(prior.weights, torch.tensor([0.2, 0.8], dtype=torch.float64))
+
+
 def test_gaussian_is_the_shrinkage_formula():
     posterior = problems.gaussian(prior_std=2.0, y=3.0, noise_std=0.5).posterior.prior
     assert_close(posterior.covs.item(), 1 / (1 / 4 + 1 / 0.25))
