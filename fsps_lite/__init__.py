@@ -1,7 +1,38 @@
 """fsps_lite: exact finite-sample posteriors, to check diffusion posterior samplers against."""
 
-from fsps_lite import digits, plots, problems
+from fsps_lite import digits, plots, problems, theory
+from fsps_lite.behaviours import (
+    GuidedUntil,
+    Hallucination,
+    Law,
+    ModeHistory,
+    Stopping,
+    early_stopping,
+    hallucination,
+    law,
+    mode_history,
+)
+from fsps_lite.beliefs import (
+    ScoreError,
+    covariance_ratio,
+    implied_density,
+    implied_spread,
+    score_error,
+)
 from fsps_lite.diffusion import Diffusion
+from fsps_lite.estimate import Estimate
+from fsps_lite.guidance import (
+    DPS,
+    TMPD,
+    DiagonalTMPD,
+    Guidance,
+    MatchedGaussian,
+    PiGDM,
+    StepDPS,
+    ZetaDPS,
+    matched_log_likelihood,
+    matched_score,
+)
 from fsps_lite.integrators import (
     bridge,
     ddim,
@@ -21,45 +52,78 @@ from fsps_lite.metrics import (
     wasserstein1,
 )
 from fsps_lite.operators import Linear, Nonlinear, blur, downsample, fourier_magnitude, mask
-from fsps_lite.priors import Empirical, GaussianMixture
+from fsps_lite.priors import Denoiser, Empirical, GaussianMixture
 from fsps_lite.problem import Problem
+from fsps_lite.report import Finding, Report, compare, diagnose, diagnose_samples
 from fsps_lite.schedules import VE, VP, Cosine, FlowMatching, Schedule
 from fsps_lite.trajectory import Trajectory, march
 
 __version__ = "0.1.0"
 
 __all__ = [
-    "VE",
-    "VP",
     "Cosine",
+    "DPS",
+    "Denoiser",
+    "DiagonalTMPD",
     "Diffusion",
     "Empirical",
+    "Estimate",
+    "Finding",
     "FlowMatching",
     "GaussianMixture",
+    "Guidance",
+    "GuidedUntil",
+    "Hallucination",
+    "Law",
     "Likelihood",
     "Linear",
+    "MatchedGaussian",
+    "ModeHistory",
     "Nonlinear",
+    "PiGDM",
     "Problem",
+    "Report",
     "Schedule",
+    "ScoreError",
+    "StepDPS",
+    "Stopping",
+    "TMPD",
     "Trajectory",
+    "VE",
+    "VP",
+    "ZetaDPS",
     "blur",
     "bridge",
+    "compare",
+    "covariance_ratio",
     "ddim",
     "ddpm",
+    "diagnose",
+    "diagnose_samples",
     "digits",
     "downsample",
     "dpm_solver",
+    "early_stopping",
     "energy_distance",
     "euler_maruyama",
     "exact_kernel",
     "fourier_magnitude",
+    "hallucination",
     "heun",
+    "implied_density",
+    "implied_spread",
+    "law",
     "march",
     "mask",
+    "matched_log_likelihood",
+    "matched_score",
+    "mode_history",
     "mode_weights",
     "plots",
     "problems",
+    "score_error",
     "sliced_wasserstein",
+    "theory",
     "times",
     "total_variation",
     "wasserstein1",

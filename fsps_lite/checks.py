@@ -7,10 +7,12 @@ values of a state are never checked here: only what it is (dtype and shape).
 import torch
 from torch import Tensor
 
+ADVICE = "Call it like this:"
+
 
 def complaint(what: str, got: object, call: str) -> str:
     """The one form of our error messages."""
-    return f"{what}, got {got}. Call it like this: {call}"
+    return f"{what}, got {got}. {ADVICE} {call}"
 
 
 def floating(name: str, value: object, call: str) -> None:
@@ -41,6 +43,15 @@ def shape(name: str, value: Tensor, wanted: tuple[int | str, ...], call: str) ->
         raise ValueError(complaint(f"`{name}` must have shape {text}", sizes, call))
 
 
+def even(name: str, value: Tensor, call: str) -> None:
+    """The vector ``value`` must be a grid that rises in equal steps."""
+    steps = value.diff()
+    uneven = (steps - steps.mean()).abs().max() > 1e-2 * steps.mean() if len(steps) > 1 else True
+    if uneven:
+        got = f"{len(value)} values from {value[0]:.3g} to {value[-1]:.3g}"
+        raise ValueError(complaint(f"`{name}` must be evenly spaced and rise", got, call))
+
+
 def same_dtype(name: str, value: Tensor, other: str, dtype: torch.dtype, call: str) -> None:
     """``value`` must have the dtype of ``other``: mixed precision is a choice, not an accident."""
     if value.dtype != dtype:
@@ -57,7 +68,7 @@ def state(name: str, x: Tensor, dim: int, dtype: torch.dtype, call: str) -> None
     same_dtype(name, x, "the prior", dtype, call)
 
 
-def positive(name: str, value: Tensor | float, call: str, *, zero: bool = False) -> None:
+def positive(name: str, value: Tensor | int | float, call: str, *, zero: bool = False) -> None:
     """Every entry of ``value`` must be a finite number above zero, or ``zero`` where allowed."""
     entries = torch.as_tensor(value, dtype=torch.float64)
     above = entries >= 0 if zero else entries > 0

@@ -58,6 +58,11 @@ class Diffusion:
         checks.same_dtype("v", v, "x", x.dtype, call)
         return self._exact.denoise_cov_product(*self._at(x, t), v.double()).to(x.dtype)
 
+    def denoise_vjp(self, x: State, t: Time, v: State) -> State:
+        """J' v with J = dE[x_0 | x_t]/dx_t = alpha / sigma^2 Cov[x_0 | x_t], a symmetric matrix."""
+        alpha, variance = self.schedule.alpha(t), self.schedule.variance(t)
+        return alpha / variance * self.denoise_cov_product(x, t, v)
+
     def denoise_cov(self, x: State, t: Time) -> Float[Tensor, "*batch d d"]:
         """Cov[x_0 | x_t = x], the spread of those signals. ``(*batch, d, d)``, units of x^2."""
         columns = torch.eye(x.shape[-1], dtype=x.dtype, device=x.device)

@@ -13,6 +13,7 @@ from jaxtyping import Float
 from matplotlib import colormaps, rc_params_from_file
 from matplotlib.colors import PowerNorm
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator
 from torch import Tensor
 
 from fsps_lite.types import State
@@ -92,6 +93,65 @@ def bands(
         axis.set(title=name, xlabel=xlabel)
         axis.sharey(axes[0])
     axes[0].set_ylabel(ylabel)
+    return figure
+
+
+def neighbours(
+    groups: Mapping[str, Curves], *, xlabels: Sequence[str], ylabel: str, levels: Sequence = ()
+) -> Figure:
+    """Curves in panels of their own axes, ``{title: {name: (x, y)}}``; names keep their colours.
+
+    ``levels`` holds, for each panel, the place of a dotted vertical line.
+    """
+    figure, axes = panels(len(groups), width=3.7, height=3.1)
+    names = list(dict.fromkeys(name for lines in groups.values() for name in lines))
+    for axis, (title, lines), xlabel in zip(axes, groups.items(), xlabels, strict=True):
+        for name, (x, y) in lines.items():
+            i = names.index(name)
+            axis.plot(x, y, LINES[i % len(LINES)], color=COLOURS[i % len(COLOURS)], label=name)
+        axis.set(title=title, xlabel=xlabel)
+    for axis, level in zip(axes, levels, strict=False):
+        axis.axvline(level, color="0.6", linewidth=0.8, linestyle=":", zorder=0)
+    axes[0].set_ylabel(ylabel)
+    handles = {line.get_label(): line for axis in axes for line in axis.lines}
+    shown = [name for name in names if name in handles]
+    figure.legend([handles[n] for n in shown], shown, frameon=False, loc="outside right center")
+    return figure
+
+
+def ratios(groups: Mapping[str, Curves], *, ylabel: str, columns: int | None = None) -> Figure:
+    """Ratios over time, ``{panel: {name: (t, ratio)}}``: a line at 1, a colour for each name."""
+    return over_time(groups, ylabel=ylabel, columns=columns, level=1.0)
+
+
+def over_time(
+    groups: Mapping[str, Curves],
+    *,
+    ylabel: str,
+    columns: int | None = None,
+    level: int | float | None = None,
+    log: bool = False,
+    width: float = 2.7,
+) -> Figure:
+    """Curves over time, ``{panel: {name: (t, value)}}``: a colour for each name, one value axis.
+
+    ``level`` draws a grey line across every panel; ``log`` makes the values logarithmic.
+    """
+    figure, axes = panels(len(groups), width=width, height=2.7, columns=columns)
+    names = list(dict.fromkeys(name for lines in groups.values() for name in lines))
+    for axis, (title, lines) in zip(axes, groups.items(), strict=True):
+        axis.sharey(axes[0])  # before there are limits, so that all curves count
+        if level is not None:
+            axis.axhline(level, color="0.6", linewidth=0.8, zorder=0)
+        for name, (t, value) in lines.items():
+            i = names.index(name)
+            axis.plot(t, value, LINES[i % len(LINES)], color=COLOURS[i % len(COLOURS)], label=name)
+            axis.set_xlim(float(t.max()), float(t.min()))
+        axis.set(title=title, xlabel="t", yscale="log" if log else "linear")
+    axes[0].set_ylabel(ylabel)
+    drawn = [h for axis in axes for h in axis.lines if not h.get_label().startswith("_")]
+    handles = {h.get_label(): h for h in drawn}
+    figure.legend(handles.values(), handles, frameon=False, loc="outside right center")
     return figure
 
 
@@ -236,6 +296,76 @@ def bars(heights: Mapping[str, Tensor], labels: Sequence[str], *, ylabel: str) -
         axis.bar((place + offset).numpy(), height.numpy(), width, label=name, color=COLOURS[i])
     axis.set_xticks(place, labels)
     axis.set_ylabel(ylabel)
+    axis.legend(frameon=False)
+    return figure
+
+
+def report(lines: Curves) -> Figure:
+    """The curves of a report: one panel a quantity, one line a sampler; names are "what, who".
+
+    Time is the axis, but for quantiles.
+    """
+    quantities = list(dict.fromkeys(name.split(", ")[0] for name in lines))
+    figure, axes = panels(len(quantities), width=3.6, height=2.8)
+    for axis, what in zip(axes, quantities, strict=True):
+        mine = (name for name in lines if name.split(", ")[0] == what)
+        who = {name.split(", ", 1)[1]: lines[name] for name in mine}
+        for i, (name, (t, y)) in enumerate(who.items()):
+            axis.plot(t, y, LINES[i % len(LINES)], label=name, color=COLOURS[(i + 1) % 7])
+        axis.set(title=what, xlabel="t", xlim=(float(t.max()), float(t.min())))
+        if what.startswith("quantiles"):
+            axis.set(xlabel="probability", xlim=(0, 1))
+        if what == "spread ratio":
+            axis.axhline(1.0, color="0.7", linewidth=0.8, zorder=0)
+    axes[0].legend(frameon=False)
+    return figure
+
+
+def phases(
+    fields: Mapping[str, Float[Tensor, "Y X"]],
+    x: Tensor,
+    y: Tensor,
+    *,
+    xlabel: str,
+    ylabel: str,
+    label: str,
+    contour: tuple[Float[Tensor, "Y X"], float],
+) -> Figure:
+    """Signed numbers over two parameters, one panel each: white is 0, and y is logarithmic.
+
+    ``contour`` is a field, and the level at which a dashed line is drawn through all panels.
+    """
+    figure, axes = panels(len(fields), width=2.7, height=2.9)
+    top = max(float(field.abs().max()) for field in fields.values())
+    for axis, (name, field) in zip(axes, fields.items(), strict=True):
+        mesh = axis.pcolormesh(
+            *(v.numpy() for v in (x, y, field)),
+            vmin=-top,
+            vmax=top,
+            cmap="RdBu_r",
+            shading="gouraud",
+            rasterized=True,
+        )
+        level = (v.numpy() for v in (x, y, contour[0]))
+        axis.contour(*level, [contour[1]], colors="0.2", linestyles="--", linewidths=1)
+        axis.set(yscale="log", xlabel=xlabel, title=name)
+        axis.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axis.yaxis.set_major_formatter("{x:g}")
+        axis.minorticks_off()
+    axes[0].set_ylabel(ylabel)
+    figure.colorbar(mesh, ax=axes, label=label, shrink=0.9)
+    return figure
+
+
+def agreement(points: Mapping[str, tuple[Tensor, Tensor]], *, xlabel: str, ylabel: str) -> Figure:
+    """Two answers to the same questions, ``{name: (one, other)}``: on the diagonal they agree."""
+    figure, (axis,) = panels(1, width=4.6, height=3.6)
+    everything = torch.cat([v.flatten() for pair in points.values() for v in pair])
+    ends = [float(everything.min()), float(everything.max())]
+    axis.plot(ends, ends, color="0.6", linewidth=0.8, zorder=0)
+    for i, (name, (one, other)) in enumerate(points.items()):
+        axis.plot(one, other, "osD^v"[i % 5], label=name, color=COLOURS[i], markersize=5, alpha=0.8)
+    axis.set(xlabel=xlabel, ylabel=ylabel)
     axis.legend(frameon=False)
     return figure
 

@@ -12,6 +12,7 @@ from fsps_lite.operators import Linear
 from fsps_lite.priors import Empirical, GaussianMixture
 from fsps_lite.schedules import VP, Schedule
 
+MOST_MODES = 20  # atoms that are counted one by one
 POINTS = 401  # quadrature points an axis, in the plane
 REACH = 8.0  # how many standard deviations around each mean the quadrature covers
 
@@ -47,6 +48,16 @@ class Problem:
         nonlinear = not isinstance(self.likelihood.operator, Linear)
         prior = self._quadrature() if mixture and nonlinear else self.prior
         return Diffusion(prior.condition(self.likelihood), self.schedule)
+
+    @property
+    def modes(self) -> GaussianMixture | None:
+        """The prior's components, to count weights by; a few atoms count as modes, many do not."""
+        if isinstance(self.prior, GaussianMixture):
+            return self.prior
+        if len(self.prior.atoms) > MOST_MODES:
+            return None
+        width = 1e-3 * self.prior.total_variance.sqrt()
+        return GaussianMixture.isotropic(self.prior.atoms, std=width.expand(len(self.prior.atoms)))
 
     def finite_sample(self, n: int, *, generator: torch.Generator) -> Diffusion:
         """The posterior at every diffusion time when ``n`` samples stand for the prior."""

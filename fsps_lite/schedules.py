@@ -25,7 +25,8 @@ def unit_time(t: Times) -> Tensor:
     Raises ValueError when a time lies outside [0, 1] or is NaN.
     """
     t = torch.as_tensor(t, dtype=torch.float64)
-    if not bool(((t >= 0) & (t <= 1)).all()):
+    ends = t.detach().aminmax() if t.ndim else (t.detach(),)
+    if not all(0 <= float(end) <= 1 for end in ends):
         got = t.item() if t.ndim == 0 else f"values from {t.min():.3g} to {t.max():.3g}"
         call = "schedule.alpha(0.5), where 0 is data and 1 is noise"
         raise ValueError(checks.complaint("`t` must lie in [0, 1]", got, call))

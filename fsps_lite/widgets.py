@@ -1,9 +1,9 @@
-"""Figures that the reader moves. They work in the built pages too, with no kernel behind them."""
+"""Figures that the reader moves: ``player`` in the built pages too, ``explore`` with a kernel."""
 
 import base64
 import html
 import io
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import ipywidgets
 from matplotlib.figure import Figure
@@ -30,6 +30,41 @@ def player(
     )
     ipywidgets.jslink((slider, "index"), (stack, "selected_index"))
     return ipywidgets.VBox([slider, stack])
+
+
+def explore(
+    draw: Callable[..., Figure], *, alt: str, **choices: Sequence[str] | Sequence[int | float]
+) -> ipywidgets.VBox:
+    """Redraw ``draw(**values)`` whenever a control is moved. Needs a running kernel.
+
+    Each of ``choices`` is an argument of ``draw`` with the values that it may take: names become a
+    menu, numbers a slider. ``alt`` says what the picture shows; the values are added to it.
+    """
+    if not choices or not all(len(values) for values in choices.values()):
+        what = "`explore` needs at least one argument of `draw`, with at least one value"
+        call = "explore(draw, alt='the posterior', y=[-1.0, 0.0, 1.0], method=['DPS', 'TMPD'])"
+        raise ValueError(checks.complaint(what, f"{choices}", call))
+    controls = {name: _control(name, values) for name, values in choices.items()}
+    picture = ipywidgets.HTML()
+
+    def redraw(_=None):
+        values = {name: control.value for name, control in controls.items()}
+        said = ", ".join(f"{name} = {value}" for name, value in values.items())
+        picture.value = _picture(draw(**values), f"{alt}: {said}").value
+
+    for control in controls.values():
+        control.observe(redraw, names="value")
+    redraw()
+    return ipywidgets.VBox([*controls.values(), picture])
+
+
+def _control(name: str, values: Sequence) -> ipywidgets.Widget:
+    """A menu of names, or a slider over numbers that answers when it is let go."""
+    if isinstance(values[0], str):
+        return ipywidgets.Dropdown(options=list(values), description=name)
+    return ipywidgets.SelectionSlider(
+        options=list(values), description=name, continuous_update=False
+    )
 
 
 def _picture(figure: Figure, alt: str) -> ipywidgets.HTML:

@@ -18,6 +18,24 @@ LONGEST_CELL, MEDIAN_CELL = 15, 8  # lines
 PROSE = (1200, 2900)  # words
 EXERCISES = 2
 TOOLS = frozenset({"plots", "widgets"})  # used from the first page on, built by no chapter
+# Public names whose chapters (11 and 12) are still drafts: empty it when they stand.
+PENDING = frozenset(
+    [
+        "Finding",
+        "GuidedUntil",
+        "Hallucination",
+        "ModeHistory",
+        "Report",
+        "Stopping",
+        "compare",
+        "diagnose",
+        "diagnose_samples",
+        "early_stopping",
+        "hallucination",
+        "mode_history",
+        "theory",
+    ]
+)
 FOLDED = frozenset({"hide-input", "remove-input", "hide-cell", "remove-cell"})
 LAST_SECTION = "What you can now do"
 OPENING = ("You will build", "You need", "minutes", "The picture to keep")
@@ -49,7 +67,8 @@ class Chapter:
 
     @property
     def builds(self):
-        return {last(name) for name in self.listed("builds")}
+        """What is written here, and what is only shown because no cell would hold it."""
+        return {last(name) for name in self.listed("builds") + self.listed("shows")}
 
     @property
     def code(self):
@@ -94,7 +113,7 @@ def head_is_complete(chapter):
 def listed_names_exist(chapter):
     """`module.Name` and `module.Class.method` are found in the library."""
     complaints = []
-    for name in chapter.listed("builds") + chapter.listed("extends"):
+    for name in chapter.listed("builds") + chapter.listed("extends") + chapter.listed("shows"):
         module, *attributes = name.split(".")
         try:
             found = importlib.import_module(f"fsps_lite.{module}")
@@ -169,7 +188,7 @@ def every_piece_is_shown(chapter):
     }
     return [
         f"no literalinclude shows {name}: write one with `:pyobject: {last(name)}`"
-        for name in chapter.listed("builds") + chapter.listed("extends")
+        for name in chapter.listed("builds") + chapter.listed("extends") + chapter.listed("shows")
         if (last(name) not in files if is_module(name) else last(name) not in objects)
     ]
 
@@ -364,14 +383,14 @@ def builds_the_public_interface(chapters, public):
     """The union of what is built is the public interface, each name once."""
     builders = {}
     for chapter in chapters:
-        for name in chapter.listed("builds"):
+        for name in chapter.listed("builds") + chapter.listed("shows"):
             builders.setdefault(last(name), []).append(chapter.name)
     complaints = [
         f"{name} is built more than once: {', '.join(names)}"
         for name, names in sorted(builders.items())
         if len(names) > 1
     ]
-    wanted = set(public) - TOOLS
+    wanted = set(public) - TOOLS - PENDING
     complaints += [f"no chapter builds {name}" for name in sorted(wanted - set(builders))]
     return complaints + [
         f"{builders[name][0]} builds {name}, which is not in fsps_lite.__all__"

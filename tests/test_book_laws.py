@@ -171,6 +171,8 @@ BREACHES = [
     (laws.head_is_complete, "  previews: []\n", ""),
     (laws.listed_names_exist, "[operators.Linear", "[operators.Circular"),
     (laws.listed_names_exist, "Empirical.denoise]", "Empirical.renoise]"),
+    (laws.listed_names_exist, "previews: []", "shows: [report.Rapport]\n  previews: []"),
+    (laws.every_piece_is_shown, "previews: []", "shows: [diffusion.Diffusion]\n  previews: []"),
     (laws.only_the_first_chapter_previews, "previews: []", "previews: [Diffusion]"),
     (laws.every_piece_is_written, "class Linear:", "class Quadratic:"),
     (laws.every_piece_is_written, "def denoise", "def renoise"),

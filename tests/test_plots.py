@@ -24,10 +24,19 @@ FIGURES = {
     "bands": lambda: plots.bands(
         {"a": (X, BUMP, BUMP), "b": (X, X, BUMP)}, xlabel="x", ylabel="mean", levels=[0.5]
     ),
+    "neighbours": lambda: plots.neighbours(
+        {"one": {"a": (X, BUMP)}, "other": {"a": (X, BUMP), "b": (X, X)}},
+        xlabels=["x", "y"],
+        ylabel="p",
+        levels=[0.5],
+    ),
     "convergence": lambda: plots.convergence(
         {"even": {"a": (STEPS, 1 / STEPS)}, "odd": {"a": (STEPS, 1 / STEPS)}},
         (0.01, 0.02),
         ylabel="W1",
+    ),
+    "ratios": lambda: plots.ratios(
+        {"left": {"a": (T, T), "b": (T, 2 * T)}, "right": {"b": (T, 3 * T)}}, ylabel="ratio"
     ),
     "bayes": lambda: plots.bayes(X, BUMP, 5 * BUMP, 2 * BUMP),
     "maps": lambda: plots.maps({"truth": MAP, "other": MAP}, T, X),
@@ -35,6 +44,18 @@ FIGURES = {
     "bundles": lambda: plots.bundles(T, {"a": PATH[..., 0]}, {"a": (T, T)}),
     "clouds": lambda: plots.clouds({"a": CLOUD, "b": CLOUD + 1}),
     "histograms": lambda: plots.histograms({"a": CLOUD[:, :1], "b": CLOUD[:, 1:]}, (X, BUMP)),
+    "phases": lambda: plots.phases(
+        {"a": MAP - 1, "b": MAP},
+        X,
+        STEPS.new_tensor(range(1, 10)),
+        xlabel="distance",
+        ylabel="noise",
+        label="error",
+        contour=(MAP, 0.5),
+    ),
+    "agreement": lambda: plots.agreement(
+        {"a": (X, X), "b": (X, 2 * X)}, xlabel="predicted", ylabel="sampled"
+    ),
     "bars": lambda: plots.bars({"a": BUMP[:3], "b": BUMP[3:6]}, ["u", "v", "w"], ylabel="share"),
 }
 
@@ -52,7 +73,8 @@ def test_every_axis_has_its_labels(name):
     if name != "bars":  # its places have names instead
         assert all(axis.get_xlabel() for axis in axes if axis.get_label() != "<colorbar>")
     if len(axes) > 1:
-        assert all(axis.get_title() or axis.get_ylabel() == "density" for axis in axes)
+        assert all(axis.get_title() or axis.get_label() == "<colorbar>" for axis in axes)
+        assert all(axis.get_ylabel() for axis in axes if axis.get_label() == "<colorbar>")
     figure.canvas.draw()
 
 
@@ -64,7 +86,7 @@ def test_a_figure_is_returned_closed(name):
     assert plt.get_fignums() == []
 
 
-@pytest.mark.parametrize("name", ["maps", "paths", "bundles"])
+@pytest.mark.parametrize("name", ["maps", "paths", "bundles", "ratios"])
 def test_time_runs_from_noise_to_data(name):
     axis = visible(FIGURES[name]())[0]
     assert axis.get_xlim() == (1.0, pytest.approx(0.01))
@@ -141,3 +163,11 @@ def test_the_style_is_left_behind():
     before = plt.rcParams["font.size"], plt.rcParams["axes.prop_cycle"]
     FIGURES["curves"]()
     assert (plt.rcParams["font.size"], plt.rcParams["axes.prop_cycle"]) == before
+
+
+def test_ratios_share_an_axis_that_holds_every_curve():
+    left, right = FIGURES["ratios"]().axes
+    assert left.get_ylim() == right.get_ylim()
+    assert left.get_ylim()[1] > 3
+    colours = {line.get_label(): line.get_color() for line in left.lines}
+    assert right.lines[1].get_color() == colours["b"]

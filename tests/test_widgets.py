@@ -1,4 +1,4 @@
-"""The player: a slider and pictures that are linked in the browser, with no kernel behind them."""
+"""The player, a slider linked to pictures with no kernel; and the explorer, which has one."""
 
 import base64
 import re
@@ -73,3 +73,45 @@ def test_the_same_frames_are_the_same_bytes():
 def test_as_many_labels_as_frames(count, labels):
     with pytest.raises(ValueError, match="`frames` and `labels` must be as many.*Call it like"):
         widgets.player(frames(count), labels, name="y", alt="a")
+
+
+@pytest.fixture
+def explorer():
+    """An explorer of two controls, and the values that it drew."""
+    drawn = []
+
+    def draw(y, method):
+        drawn.append((y, method))
+        return plots.curves({method: (X, y * X)}, xlabel="x", ylabel="y")
+
+    box = widgets.explore(draw, alt="a line", y=[0.5, 1.0], method=["DPS", "TMPD"])
+    return box, drawn
+
+
+def test_the_explorer_draws_the_first_values_at_once(explorer):
+    box, drawn = explorer
+    assert drawn == [(0.5, "DPS")]
+    assert 'alt="a line: y = 0.5, method = DPS"' in box.children[-1].value
+
+
+def test_numbers_get_a_slider_and_names_a_menu(explorer):
+    slider, menu, _ = explorer[0].children
+    assert isinstance(slider, ipywidgets.SelectionSlider)
+    assert isinstance(menu, ipywidgets.Dropdown)
+    assert (slider.description, menu.description) == ("y", "method")
+
+
+def test_moving_a_control_draws_again(explorer):
+    (slider, menu, picture), drawn = explorer[0].children, explorer[1]
+    before = picture.value
+    slider.value = 1.0
+    assert picture.value != before
+    menu.value = "TMPD"
+    assert drawn == [(0.5, "DPS"), (1.0, "DPS"), (1.0, "TMPD")]
+    assert "y = 1.0, method = TMPD" in picture.value
+
+
+@pytest.mark.parametrize("choices", [{}, {"y": []}])
+def test_the_explorer_needs_something_to_choose(choices):
+    with pytest.raises(ValueError, match="at least one argument.*Call it like"):
+        widgets.explore(lambda **_: None, alt="a", **choices)

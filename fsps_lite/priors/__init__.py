@@ -1,6 +1,7 @@
 """Priors p(x_0): two families that stay families when noise is added and when y is observed."""
 
+from fsps_lite.priors.denoiser import Denoiser
 from fsps_lite.priors.empirical import Empirical
 from fsps_lite.priors.gaussian_mixture import GaussianMixture
 
-__all__ = ["Empirical", "GaussianMixture"]
+__all__ = ["Denoiser", "Empirical", "GaussianMixture"]

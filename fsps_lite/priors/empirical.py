@@ -75,9 +75,15 @@ class Empirical:
         log_w = self.log_weights.double().log_softmax(0)
         return float((-torch.logsumexp(2 * log_w, 0)).exp())
 
+    @property
+    def total_variance(self) -> Float[Tensor, ""]:
+        """The trace of the covariance: the mean square distance of a draw from the mean."""
+        rest = self.atoms - self.weights @ self.atoms
+        return self.weights @ rest.square().sum(-1)
+
     def to(self, dtype: torch.dtype) -> "Empirical":
         """The same prior in another dtype."""
-        return Empirical(self.atoms.to(dtype), self.log_weights.to(dtype))
+        return replace(self, atoms=self.atoms.to(dtype), log_weights=self.log_weights.to(dtype))
 
     def sample(self, n: int, *, generator: torch.Generator) -> State:
         """Draw ``n`` atoms with their weights, with replacement. ``(n, d)``."""
@@ -98,8 +104,8 @@ class Empirical:
         """
         self._check(x, sigma)
         centre, rest, squares = self._centred
-        inner = alpha * ((x - alpha * centre) @ rest.mT) - 0.5 * alpha**2 * squares
-        return self.log_weights.log_softmax(0) + inner / sigma**2
+        offset = self.log_weights.log_softmax(0) - 0.5 * (alpha / sigma) ** 2 * squares
+        return (alpha / sigma**2 * (x - alpha * centre) @ rest.mT).add_(offset)
 
     def log_prob(self, x: State, alpha: Scale, sigma: Scale) -> LogDensity:
         """log p(x_t = x) = log sum_i w_i N(x; alpha atom_i, sigma^2 I), in nats."""

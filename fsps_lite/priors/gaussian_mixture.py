@@ -80,6 +80,13 @@ class GaussianMixture:
         """w, normalised."""
         return self.log_weights.softmax(0)
 
+    @property
+    def total_variance(self) -> Float[Tensor, ""]:
+        """The trace of the covariance: the mean square distance of a draw from the mean."""
+        rest = self.means - self.weights @ self.means
+        within = self.covs.diagonal(dim1=-2, dim2=-1).sum(-1)
+        return self.weights @ (within + rest.square().sum(-1))
+
     def to(self, dtype: torch.dtype) -> "GaussianMixture":
         """The same prior in another dtype."""
         return GaussianMixture(

@@ -1,0 +1,126 @@
+"""Diagnose a sampler from the shell.
+
+    python -m fsps_lite list
+    python -m fsps_lite diagnose mymodule:MyMethod --problem trimodal --report out.html
+    python -m fsps_lite diagnose TMPD --problem two_atoms
+
+A method is called with (prior, likelihood) and returns a score; ``module:name`` is looked for from
+the current folder, a bare name among this library's own.
+"""
+
+import argparse
+import difflib
+import importlib
+import sys
+
+import torch
+
+from fsps_lite import checks, guidance, problems
+from fsps_lite.report import Method, diagnose
+
+PROBLEMS = {make.__name__: make for make in problems.GALLERY}
+METHODS = {
+    kind.__name__: kind
+    for kind in (
+        guidance.DPS,
+        guidance.ZetaDPS,
+        guidance.PiGDM,
+        guidance.TMPD,
+        guidance.DiagonalTMPD,
+    )
+}
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one command; returns the exit status."""
+    options = _parser().parse_args(arguments)
+    if options.command == "list":
+        print(_listing())
+        return 0
+    torch.set_num_threads(1)  # small tensors are faster so
+    try:
+        _diagnose(options)
+    except (LookupError, ValueError, TypeError) as error:
+        if not isinstance(error, Unknown) and checks.ADVICE not in str(error):
+            raise  # not our answer to a wrong call, but a fault in the method
+        print(f"fsps_lite: {error.args[0]}", file=sys.stderr)
+        return 2
+    return 0
+
+
+class Unknown(LookupError):
+    """A name that nothing has; the message says which is nearest."""
+
+
+def _diagnose(options: argparse.Namespace) -> None:
+    """Run the method on the problem; print the report, and write what was asked for."""
+    problem, method = find_problem(options.problem), find_method(options.method)
+    report = diagnose(problem, method, n=options.n, steps=options.steps, seed=options.seed)
+    print(report)
+    if options.report:
+        report.save_html(options.report)
+    if options.json:
+        report.save_json(options.json)
+
+
+def find_problem(name: str):
+    """The problem of the gallery called ``name``; raises Unknown with the nearest name."""
+    if name not in PROBLEMS:
+        raise Unknown(_unknown("problem", name, PROBLEMS))
+    return PROBLEMS[name]()
+
+
+def find_method(name: str) -> Method:
+    """``module:name``, or a method of this library; raises Unknown with the nearest name."""
+    if ":" not in name:
+        if name not in METHODS:
+            raise Unknown(_unknown("method", name, METHODS) + "; your own is module:name")
+        return METHODS[name]
+    module_name, attribute = name.split(":", 1)
+    if "" not in sys.path:
+        sys.path.insert(0, "")
+    try:
+        module = importlib.import_module(module_name)
+    except ModuleNotFoundError as error:
+        raise Unknown(f"cannot import {module_name!r}: {error}") from error
+    if not hasattr(module, attribute):
+        raise Unknown(_unknown(f"name in {module_name}", attribute, vars(module)))
+    return getattr(module, attribute)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m fsps_lite", description="Diagnose a sampler")
+    commands = parser.add_subparsers(dest="command", required=True)
+    commands.add_parser("list", help="the problems and the methods")
+    run = commands.add_parser("diagnose", help="run a method beside the exact posterior")
+    run.add_argument("method", help="module:name, or a name that `list` prints")
+    run.add_argument("--problem", default="trimodal", help="a name that `list` prints")
+    run.add_argument("--report", help="write one self-contained HTML page here")
+    run.add_argument("--json", help="write all numbers and curves here")
+    run.add_argument("--n", type=int, default=2000, help="particles")
+    run.add_argument("--steps", type=int, default=250, help="steps of the integrator")
+    run.add_argument("--seed", type=int, default=0)
+    return parser
+
+
+def _listing() -> str:
+    width = max(map(len, [*PROBLEMS, *METHODS]))
+    lines = ["problems"]
+    lines += [f"  {name:<{width}}  {_first(make.__doc__)}" for name, make in PROBLEMS.items()]
+    lines += ["methods"]
+    lines += [f"  {name:<{width}}  {_first(kind.__doc__)}" for name, kind in METHODS.items()]
+    return "\n".join(lines)
+
+
+def _first(text: str) -> str:
+    return text.strip().splitlines()[0]
+
+
+def _unknown(kind: str, name: str, known) -> str:
+    near = difflib.get_close_matches(name, known, n=1)
+    hint = f", did you mean {near[0]!r}?" if near else f"; there are {', '.join(sorted(known))}"
+    return f"no {kind} called {name!r}{hint}"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

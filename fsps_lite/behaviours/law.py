@@ -1,0 +1,220 @@
+"""The law of a sampler in one dimension, without particles: no Monte-Carlo error at all."""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from fsps_lite.schedules import Schedule
+from fsps_lite.types import PosteriorScore, Time
+
+Kernel = Callable[[PosteriorScore, Schedule, Tensor, Time, Time], tuple[Tensor, Tensor]]
+WIDTH = 7.0  # standard deviations of a Gaussian step that are carried
+SMALLEST = 1e-17  # the mass of a cell that is no longer carried
+FARTHEST = 0.4  # standard deviations of a step between the landing places of neighbours
+BROAD = 12.0  # cells a standard deviation, above which a step is a convolution
+
+
+@dataclass(frozen=True)
+class Law:
+    """The density of a sampler's particles at each time of its grid.
+
+    ``t`` is ``(T,)``; at ``t[i]`` the density is ``density[i]`` at the places ``places[i]``,
+    evenly spaced and as fine as the step there needs. ``lost`` ``(T,)`` is the mass that left the
+    interval.
+    """
+
+    t: Float[Tensor, "T"]
+    places: tuple[Float[Tensor, "_"], ...]
+    density: tuple[Float[Tensor, "_"], ...]
+    lost: Float[Tensor, "T"]
+
+    def expect(self, fn: Callable[[Tensor], Tensor]) -> Float[Tensor, "T"]:
+        """The expectation of ``fn(x)`` at each time."""
+        pairs = zip(self.places, self.density, strict=True)
+        return torch.stack([(fn(x) * p).sum() * (x[1] - x[0]) for x, p in pairs])
+
+    @property
+    def mean(self) -> Float[Tensor, "T"]:
+        """The mean at each time, in units of x."""
+        return self.expect(lambda x: x)
+
+    @property
+    def std(self) -> Float[Tensor, "T"]:
+        """The standard deviation at each time, in units of x."""
+        return (self.expect(torch.square) - self.mean**2).sqrt()
+
+    def mass(self, lower: float, upper: float) -> Float[Tensor, "T"]:
+        """The probability of lower < x <= upper at each time; a cell counts by its overlap."""
+
+        def overlap(x):
+            cell = x[1] - x[0]
+            return ((upper - x) / cell + 0.5).clamp(0, 1) * ((x - lower) / cell + 0.5).clamp(0, 1)
+
+        return self.expect(overlap)
+
+    def on(self, x: Float[Tensor, "G"]) -> Float[Tensor, "T G"]:
+        """The densities at the places ``x``, for a map: by linear interpolation, 0 outside."""
+        return torch.stack(
+            [interpolate(x, a, p) for a, p in zip(self.places, self.density, strict=True)]
+        )
+
+
+def law(
+    score: PosteriorScore,
+    schedule: Schedule,
+    t: Float[Tensor, "T"],
+    *,
+    kernel: Kernel | None = None,
+    reach: float = 8.0,
+    resolution: float = 3.0,
+) -> Law:
+    """Carry the density of x_t along the grid ``t`` by the Gaussian steps of an integrator.
+
+    One step takes each place to a Gaussian; summing over places is a trapezoid rule, which for
+    smooth functions converges exponentially. Each grid is ``resolution`` times finer than the
+    step's own noise. ``kernel`` is :func:`ddpm_kernel` (the default) or
+    :func:`euler_maruyama_kernel`. x is followed on [-reach, reach].
+    """
+    kernel = kernel or ddpm_kernel
+    x = torch.linspace(-reach, reach, 2001, dtype=torch.float64)
+    sigma = schedule.sigma(t[0])
+    p = torch.exp(-((x / sigma) ** 2) / 2) / (sigma * math.sqrt(2 * math.pi))
+    places, density, lost = [x], [p], [1 - p.sum() * (x[1] - x[0])]
+    for now, after in zip(t[:-1], t[1:], strict=True):
+        x, p = _advance(kernel, score, schedule, x, p, now, after, reach, resolution)
+        places.append(x)
+        density.append(p)
+        lost.append(1 - p.sum() * (x[1] - x[0]))
+    return Law(t, tuple(places), tuple(density), torch.stack(lost))
+
+
+def ddpm_kernel(score, schedule: Schedule, x: Tensor, t: Time, s: Time) -> tuple[Tensor, Tensor]:
+    """Mean and standard deviation of the ancestral step from t to s."""
+    alpha, variance = schedule.alpha(t), schedule.variance(t)
+    m = (x + variance * score(x, t)) / alpha
+    share = -torch.expm1(schedule.log_snr(t) - schedule.log_snr(s))
+    kept = alpha / schedule.alpha(s) * schedule.variance(s) / variance
+    return schedule.alpha(s) * share * m + kept * x, (schedule.variance(s) * share).sqrt()
+
+
+def euler_maruyama_kernel(score, schedule, x: Tensor, t: Time, s: Time) -> tuple[Tensor, Tensor]:
+    """Mean and standard deviation of the Euler-Maruyama step from t to s."""
+    drift, diffusion = schedule.drift(t), schedule.diffusion(t)
+    mean = x + (diffusion * score(x, t) - drift * x) * (t - s)
+    return mean, (diffusion * (t - s)).sqrt()
+
+
+def interpolate(at: Tensor, x: Tensor, p: Tensor) -> Tensor:
+    """``p`` on the even grid ``x``, linearly in between, and 0 outside."""
+    place = (at - x[0]) / (x[1] - x[0])
+    low = place.floor().long().clamp(0, len(x) - 2)
+    share = place - low
+    inside = (place >= 0) & (place <= len(x) - 1)
+    return ((1 - share) * p[low] + share * p[low + 1]) * inside
+
+
+def _advance(kernel, score, schedule, x, p, now, after, reach, resolution):
+    """One step: every cell of mass becomes a Gaussian, spread over the cells of a new grid."""
+
+    def step(x):
+        mean, std = kernel(score, schedule, x.unsqueeze(-1), now, after)
+        return mean.squeeze(-1), std
+
+    x, mass, mean, std = _refined(step, x, p)
+    cells = max(2000, math.ceil(2 * reach * resolution / float(std)))
+    grid = torch.linspace(-reach, reach, cells + 1, dtype=torch.float64)
+    return grid, _scatter(mean, mass, std, grid)
+
+
+def _refined(step, x: Tensor, p: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Places, masses and where the step takes them, as dense as the step's noise needs.
+
+    On a grid a mass sits at each place. Where the step tears neighbours apart, between two modes,
+    the masses near the tear are spread over what they stand for, their part of the cubic
+    interpolant: its moments up to the third are those of the place, so that nothing is lost.
+    """
+    cell = x[1] - x[0]
+    alive = p * cell > SMALLEST
+    mean = torch.full_like(x, math.nan)
+    mean[alive], std = step(x[alive])
+    pieces = (mean.diff().abs() / std / FARTHEST).nan_to_num(0.0).ceil().clamp(1, 1000)
+    spread = _within(pieces > 1, len(x), padding=2)
+    kept = alive & ~spread
+    gaps = _within(spread, len(x) - 1, padding=1).nonzero().squeeze(-1)
+    place, share = _gauss_points(gaps, pieces[gaps].long())
+    mass = torch.cat([p[kept], _cubic(p * spread, place) * share]) * cell
+    torn = x[0] + place * cell
+    landing = step(torn)[0] if len(torn) else torn
+    return torch.cat([x[kept], torn]), mass, torch.cat([mean[kept], landing]), std
+
+
+def _within(flags: Tensor, length: int, padding: int) -> Tensor:
+    """Whether one of four flags is set: places from the gaps that they touch, or the reverse."""
+    pooled = torch.nn.functional.max_pool1d(flags.double()[None], 4, stride=1, padding=padding)
+    return pooled[0, :length] > 0
+
+
+def _gauss_points(gaps: Tensor, pieces: Tensor) -> tuple[Tensor, Tensor]:
+    """Two Gauss points a piece, in cells, and their weights: exact for the cubic in each gap."""
+    first = pieces.cumsum(0) - pieces
+    rank = torch.arange(int(pieces.sum())) - first.repeat_interleave(pieces)
+    gap, count = gaps.repeat_interleave(pieces), pieces.repeat_interleave(pieces)
+    offset = torch.tensor([-0.5, 0.5], dtype=torch.float64) / math.sqrt(3)
+    place = gap[:, None] + (rank[:, None] + 0.5 + offset) / count[:, None]
+    share = (0.5 / count.double())[:, None].expand_as(place)
+    return place.flatten(), share.flatten()
+
+
+def _cubic(p: Tensor, place: Tensor) -> Tensor:
+    """``p`` at places measured in cells of its grid, by cubic interpolation."""
+    low = place.floor().long().clamp(1, len(p) - 3)
+    neighbours = low.unsqueeze(-1) + torch.arange(-1, 3)
+    return (_lagrange(place - low) * p[neighbours]).sum(-1)
+
+
+def _lagrange(u: Tensor) -> Tensor:
+    """Weights ``(n, 4)`` of the places -1, 0, 1 and 2 at the places u: cubic interpolation."""
+    a, b = -u * (u - 1) * (u - 2) / 6, (u + 1) * (u - 1) * (u - 2) / 2
+    return torch.stack([a, b, -(u + 1) * u * (u - 2) / 2, (u + 1) * u * (u - 1) / 6], dim=-1)
+
+
+def _scatter(mean, mass, std, grid) -> Tensor:
+    """sum_i mass_i N(grid; mean_i, std^2), each Gaussian only where it is not negligible."""
+    cell = grid[1] - grid[0]
+    half = math.ceil(WIDTH * float(std / cell))
+    offsets = torch.arange(-half, half + 1)
+    if std > BROAD * cell:
+        bell = _bell(offsets * cell, std)[None, None]
+        on_grid = _deposit(mean, mass, grid)[None, None]
+        spread = torch.nn.functional.conv1d(on_grid, bell, padding=half)
+        return spread[0, 0].clamp(min=0.0)
+    nearest = ((mean - grid[0]) / cell).round().long()
+    index = nearest.unsqueeze(-1) + offsets
+    inside = (index >= 0) & (index < len(grid))
+    index = index.clamp(0, len(grid) - 1)
+    height = _bell(grid[index] - mean.unsqueeze(-1), std) * mass.unsqueeze(-1)
+    spread = torch.zeros_like(grid).index_add(0, index.flatten(), (height * inside).flatten())
+    return spread.clamp(min=0.0)
+
+
+def _bell(x: Tensor, std: Tensor) -> Tensor:
+    """N(x; 0, std^2)."""
+    return torch.exp(-((x / std) ** 2) / 2) / (std * math.sqrt(2 * math.pi))
+
+
+def _deposit(mean: Tensor, mass: Tensor, grid: Tensor) -> Tensor:
+    """The masses on the grid, each shared by four neighbours: cubic interpolation, transposed.
+
+    A convolution with a bell of ``BROAD`` cells then is right to 1e-6 of its height.
+    """
+    place = (mean - grid[0]) / (grid[1] - grid[0])
+    low = place.floor()
+    index = low.long().unsqueeze(-1) + torch.arange(-1, 3)
+    inside = (index >= 0) & (index < len(grid))
+    share = _lagrange(place - low) * mass.unsqueeze(-1) * inside
+    index = index.clamp(0, len(grid) - 1)
+    return torch.zeros_like(grid).index_add(0, index.flatten(), share.flatten())

@@ -1,0 +1,66 @@
+"""Which mode each particle goes to, and when it decides."""
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from fsps_lite.diffusion import Diffusion
+from fsps_lite.metrics import mode_weights
+from fsps_lite.priors import GaussianMixture
+from fsps_lite.trajectory import Trajectory
+
+MOST = 0.9  # the share of particles that makes a commitment
+
+
+@dataclass(frozen=True)
+class ModeHistory:
+    """Weights of the modes over time, by where the denoised particles lie.
+
+    ``weights`` and ``errors`` are ``(T, K)``; ``settled`` ``(T,)`` is the share of the ``n``
+    particles that stay from then on in the mode in which they end.
+    """
+
+    t: Float[Tensor, "T"]
+    weights: Float[Tensor, "T K"]
+    errors: Float[Tensor, "T K"]
+    settled: Float[Tensor, "T"]
+    n: int
+
+    @property
+    def commitment(self) -> float:
+        """The first time (from noise) from which 90 % of the particles stay in their final mode."""
+        return self._crossing(MOST)
+
+    @property
+    def commitment_error(self) -> float:
+        """Half the time between the crossings of 90 % -+ its binomial standard error."""
+        error = (MOST * (1 - MOST) / self.n) ** 0.5
+        return (self._crossing(MOST - error) - self._crossing(MOST + error)) / 2
+
+    def _crossing(self, share: float) -> float:
+        """When ``settled``, which never falls, reaches ``share``: linear between two times."""
+        share = min(share, 1.0)
+        i = int((self.settled < share).sum())
+        if i == 0:
+            return float(self.t[0])
+        low, high = self.settled[i - 1], self.settled[i]
+        return float(torch.lerp(self.t[i - 1], self.t[i], (share - low) / (high - low)))
+
+
+def mode_history(
+    trajectory: Trajectory, denoiser: Diffusion, modes: GaussianMixture
+) -> ModeHistory:
+    """Assign E[x_0 | x_t] of each particle to the component most responsible for it, at each time.
+
+    ``denoiser`` is the prior at every time, or the exact posterior, whose mean knows y.
+    """
+    means = [denoiser.denoise(x, t) for t, x in zip(trajectory.t, trajectory.x, strict=True)]
+    weights, errors = zip(*(mode_weights(m, modes) for m in means), strict=True)
+    member = torch.stack([modes.responsibilities(m).argmax(-1) for m in means])
+    stays = (member == member[-1]).flip(0).cummin(0).values.flip(0)  # from here to the end
+    settled = stays.double().mean(1)
+    return ModeHistory(
+        trajectory.t, torch.stack(weights), torch.stack(errors), settled, member.shape[1]
+    )

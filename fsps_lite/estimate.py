@@ -1,0 +1,26 @@
+"""A number with its Monte-Carlo error."""
+
+import math
+from dataclasses import dataclass
+
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A mean over independent draws, and its standard error, in the units of what was averaged."""
+
+    value: float
+    error: float
+
+    @classmethod
+    def of(cls, draws: Tensor) -> "Estimate":
+        """The mean of independent ``draws`` and its standard error."""
+        return cls(float(draws.mean()), float(draws.std()) / math.sqrt(len(draws)))
+
+    def __str__(self) -> str:
+        """With the digits that the error allows."""
+        if not math.isfinite(self.value) or not self.error > 0 or not math.isfinite(self.error):
+            return f"{self.value:.4g}"
+        digits = max(0, 1 - math.floor(math.log10(self.error)))
+        return f"{self.value:.{digits}f} +- {self.error:.{digits}f}"

@@ -1,0 +1,25 @@
+"""Posterior scores by approximation: one guess of p(y | x_t) a file."""
+
+from fsps_lite.guidance.dps import DPS
+from fsps_lite.guidance.guidance import Guidance
+from fsps_lite.guidance.matched import (
+    MatchedGaussian,
+    matched_log_likelihood,
+    matched_score,
+)
+from fsps_lite.guidance.pigdm import PiGDM
+from fsps_lite.guidance.tmpd import TMPD, DiagonalTMPD
+from fsps_lite.guidance.zeta_dps import StepDPS, ZetaDPS
+
+__all__ = [
+    "DPS",
+    "TMPD",
+    "DiagonalTMPD",
+    "Guidance",
+    "MatchedGaussian",
+    "PiGDM",
+    "StepDPS",
+    "ZetaDPS",
+    "matched_log_likelihood",
+    "matched_score",
+]

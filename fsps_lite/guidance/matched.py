@@ -1,0 +1,85 @@
+"""One Gaussian in place of p(x_0 | x_t): the family that most guided samplers belong to."""
+
+import math
+from abc import abstractmethod
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from fsps_lite.diffusion import Diffusion
+from fsps_lite.guidance.guidance import Guidance, require_linear
+from fsps_lite.likelihood import Likelihood
+from fsps_lite.operators import Linear
+from fsps_lite.types import LogDensity, Measurement, Scale, State, Time
+
+Spread = Scale | Float[Tensor, "*#batch d d"]
+
+
+@dataclass(frozen=True)
+class MatchedGaussian(Guidance):
+    """p(y | x_t) ~ N(y; A(m), A V A' + noise_cov), with m = E[x_0 | x_t] and a V of your choice.
+
+    A method of this family says what V is and nothing else: ``assumed_cov``. The gradient leaves
+    out that V may depend on x_t, as the published methods do.
+    """
+
+    @abstractmethod
+    def assumed_cov(self, x: State, t: Time) -> Spread:
+        """V, the covariance that the method believes p(x_0 | x_t = x) to have. Units of x^2."""
+
+    def likelihood_score(self, x: State, t: Time) -> State:
+        return matched_score(self.prior, self.likelihood, x, t, self.assumed_cov(x, t))
+
+    def log_likelihood(self, x: State, t: Time) -> LogDensity:
+        """The guess of log p(y | x_t = x) itself, in nats."""
+        return matched_log_likelihood(self.prior, self.likelihood, x, t, self.assumed_cov(x, t))
+
+
+def matched_score(prior: Diffusion, likelihood: Likelihood, x: State, t: Time, V: Spread) -> State:
+    """The gradient in x_t of log N(y; A(m), A V A' + noise_cov), with V held fixed.
+
+    m = E[x_0 | x_t], and ``V`` is the covariance that a method believes p(x_0 | x_t) to have: one
+    variance for all directions, a ``(d, d)`` matrix, or one a row, in units of x squared. V = 0 is
+    DPS and takes any operator; the true Cov[x_0 | x_t] is TMPD. Raises ValueError for any other V
+    when the operator is not Linear.
+    """
+    m = prior.denoise(x, t)
+    residual, factor = _residual_and_factor(likelihood, m, V)
+    whitened = torch.cholesky_solve(residual.unsqueeze(-1), factor).squeeze(-1)
+    return prior.denoise_vjp(x, t, operator_vjp(likelihood, m, whitened))
+
+
+def matched_log_likelihood(
+    prior: Diffusion, likelihood: Likelihood, x: State, t: Time, V: Spread
+) -> LogDensity:
+    """log N(y; A(m), A V A' + noise_cov), the guess of log p(y | x_t = x) itself, in nats."""
+    residual, factor = _residual_and_factor(likelihood, prior.denoise(x, t), V)
+    whitened = torch.linalg.solve_triangular(factor, residual.unsqueeze(-1), upper=False)
+    log_norm = factor.diagonal(dim1=-2, dim2=-1).log().sum(-1)
+    log_norm = log_norm + 0.5 * len(likelihood.y) * math.log(2 * math.pi)
+    return -0.5 * whitened.squeeze(-1).square().sum(-1) - log_norm
+
+
+def operator_vjp(likelihood: Likelihood, m: State, v: Measurement) -> State:
+    """A'(m)' v, the operator's Jacobian at ``m`` transposed: a matrix product, or one backward."""
+    if isinstance(likelihood.operator, Linear):
+        return v @ likelihood.operator.matrix
+    with torch.enable_grad():
+        m = m.detach().requires_grad_()
+        return torch.autograd.grad(likelihood.operator(m), m, v)[0]
+
+
+def _residual_and_factor(likelihood, m: State, V: Spread) -> tuple[Tensor, Tensor]:
+    """y - A(m), and the Cholesky factor of A V A' + noise_cov: one, or one a row."""
+    residual = likelihood.y - likelihood.operator(m)
+    V = torch.as_tensor(V, dtype=m.dtype)
+    if V.ndim == 0 and V == 0:
+        return residual, likelihood.noise_factor.expand(*residual.shape, residual.shape[-1])
+    require_linear("a matched Gaussian with V != 0", likelihood)
+    matrix = likelihood.operator.matrix
+    spread = V * matrix @ matrix.mT if V.ndim == 0 else matrix @ V @ matrix.mT
+    factor, failed = torch.linalg.cholesky_ex(spread + likelihood.noise_cov)
+    factor = factor.masked_fill(failed.bool()[..., None, None], math.nan)  # a row that diverged
+    return residual, factor.expand(*residual.shape, residual.shape[-1])

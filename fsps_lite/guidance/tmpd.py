@@ -1,0 +1,64 @@
+"""Tweedie moment projected diffusion: a Gaussian with the right mean and the right covariance."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from fsps_lite import checks
+from fsps_lite.guidance.guidance import require_linear
+from fsps_lite.guidance.matched import MatchedGaussian
+from fsps_lite.types import State, Time
+
+
+@dataclass(frozen=True)
+class TMPD(MatchedGaussian):
+    """p(y | x_t) ~ N(y; A m, A C A' + noise_cov), with C = Cov[x_0 | x_t] (Boys et al., 2024).
+
+    Two moments of p(x_0 | x_t) are right; that C depends on x_t is left out of the gradient. Needs
+    a Linear operator.
+    """
+
+    def __post_init__(self):
+        require_linear("TMPD", self.likelihood)
+
+    def assumed_cov(self, x: State, t: Time) -> Tensor:
+        return self.prior.denoise_cov(x, t)
+
+
+@dataclass(frozen=True)
+class DiagonalTMPD(TMPD):
+    """TMPD with A C A' replaced by the diagonal matrix of its row sums: one product instead of m.
+
+    The practice of (Boys et al., 2024) for images. Where C has off-diagonal terms the row sums are
+    not the diagonal, and may be negative. Needs independent noise.
+    """
+
+    def __post_init__(self):
+        super().__post_init__()
+        noise = self.likelihood.noise_cov
+        if (noise != noise.diagonal().diag()).any():
+            what = (
+                "DiagonalTMPD needs independent noise: it would forget how two errors go together"
+            )
+            call = "TMPD(prior, likelihood), which takes any noise_cov"
+            raise ValueError(checks.complaint(what, noise.tolist(), call))
+
+    def likelihood_score(self, x: State, t: Time) -> State:
+        residual, spread = self._residual_and_spread(x, t)
+        return self.prior.denoise_vjp(x, t, (residual / spread) @ self.likelihood.operator.matrix)
+
+    def log_likelihood(self, x: State, t: Time) -> Tensor:
+        """Log N(y; A m, diagonal), the guess itself, in nats.
+
+        NaN where a row sum is too negative.
+        """
+        residual, spread = self._residual_and_spread(x, t)
+        return -0.5 * (residual**2 / spread + (2 * torch.pi * spread).log()).sum(-1)
+
+    def _residual_and_spread(self, x: State, t: Time) -> tuple[Tensor, Tensor]:
+        matrix = self.likelihood.operator.matrix
+        ones = matrix.sum(0).expand_as(x)  # A' 1, so that A C (A' 1) are the row sums of A C A'
+        spread = self.prior.denoise_cov_product(x, t, ones) @ matrix.mT
+        residual = self.likelihood.y - self.likelihood.operator(self.prior.denoise(x, t))
+        return residual, spread + self.likelihood.noise_cov.diagonal()

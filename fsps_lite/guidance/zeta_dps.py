@@ -1,0 +1,87 @@
+"""DPS with a step size: three conventions that share a letter and not a meaning."""
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from fsps_lite import checks
+from fsps_lite.guidance.guidance import Guidance
+from fsps_lite.guidance.matched import operator_vjp
+from fsps_lite.types import LogDensity, State, Time
+
+
+@dataclass(frozen=True)
+class ZetaDPS(Guidance):
+    """2 zeta / |r| times the DPS likelihood score, r = y - A(E[x_0 | x_t]): a score.
+
+    The form that (Burns and Fridovich-Keil, 2026) study. For noise of one standard deviation it is
+    the gradient of -2 zeta |r| / noise_std^2: the likelihood of Laplace noise, whatever the
+    measurement's is. The norm is taken for each particle. Takes any operator.
+    """
+
+    zeta: int | float = 1.0
+
+    def __post_init__(self):
+        checks.positive("zeta", self.zeta, "ZetaDPS(prior, likelihood, zeta=1.0)")
+
+    def likelihood_score(self, x: State, t: Time) -> State:
+        noise_var = scalar_noise(self.likelihood) ** 2
+        return 2 * self.zeta / noise_var * misfit_direction(self, x, t)
+
+    def log_likelihood(self, x: State, t: Time) -> LogDensity:
+        """-2 zeta |r| / noise_std^2, up to a constant: the density that the score belongs to."""
+        residual = self.likelihood.y - self.likelihood.operator(self.prior.denoise(x, t))
+        return -2 * self.zeta / scalar_noise(self.likelihood) ** 2 * residual.norm(dim=-1)
+
+
+@dataclass(frozen=True)
+class StepDPS(Guidance):
+    """A displacement of ``zeta`` J'A'r/|r| in each step: DPS as its published code runs it.
+
+    As a score it must be divided by what an integrator multiplies scores with, diffusion(t) times
+    the step, so it belongs to one ``grid`` of times and has no limit of small steps. The published
+    algorithm writes the gradient of |r|^2 with zeta / |r| before it, which is twice the
+    displacement: :meth:`as_in_the_algorithm`.
+    """
+
+    zeta: int | float
+    grid: Float[Tensor, "T"]
+
+    def __post_init__(self):
+        checks.positive("zeta", self.zeta, "StepDPS(prior, likelihood, zeta=1.0, grid=t)")
+
+    @classmethod
+    def as_in_the_algorithm(cls, prior, likelihood, zeta: int | float, grid: Float[Tensor, "T"]):
+        """Zeta of Algorithm 1 of (Chung et al., 2023): twice the displacement of their code."""
+        return cls(prior, likelihood, 2 * zeta, grid)
+
+    def likelihood_score(self, x: State, t: Time) -> State:
+        step = (self.grid - t).abs().argmin()
+        if step + 1 == len(self.grid) or not torch.isclose(
+            self.grid[step], torch.as_tensor(t).to(self.grid)
+        ):
+            what = "`t` must be a time of the grid, before its last"
+            call = "euler_maruyama(StepDPS(prior, likelihood, 1.0, t), schedule, x, t, generator=g)"
+            raise ValueError(checks.complaint(what, float(t), call))
+        per_score = self.prior.schedule.diffusion(t) * (self.grid[step] - self.grid[step + 1])
+        return self.zeta / per_score * misfit_direction(self, x, t)
+
+
+def misfit_direction(guidance: Guidance, x: State, t: Time) -> State:
+    """J'A'(r / |r|): minus the gradient in x_t of |y - A(m)|. Not defined where r = 0."""
+    m = guidance.prior.denoise(x, t)
+    residual = guidance.likelihood.y - guidance.likelihood.operator(m)
+    unit = residual / residual.norm(dim=-1, keepdim=True)
+    return guidance.prior.denoise_vjp(x, t, operator_vjp(guidance.likelihood, m, unit))
+
+
+def scalar_noise(likelihood) -> float:
+    """The one standard deviation of the noise; zeta rules know no other kind."""
+    std = torch.as_tensor(likelihood.noise_std, dtype=torch.float64)
+    if std.ndim:
+        what = "a zeta rule needs one `noise_std` for all measurements"
+        call = "Likelihood(operator, y, noise_std=0.5)"
+        raise ValueError(checks.complaint(what, f"shape {tuple(std.shape)}", call))
+    return float(std)

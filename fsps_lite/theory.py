@@ -1,0 +1,261 @@
+"""What a guided sampler does, in closed form: numbers that no sample was drawn for.
+
+On the line, with A = 1, and in the clock tau = alpha^2 / sigma^2, the signal-to-noise ratio, the
+place M = E[x_0 | x_t] of a particle that is guided by a matched Gaussian of spread V follows
+
+    dM = C (C (y - M) / (noise_std^2 + V) dtau + dB),    C = Var[x_0 | x_t],
+
+from M = E[x_0] at tau = 0, whatever the noise schedule; the book's page *Proofs* derives all that
+stands here. It holds in the limit of small steps, and for a run that ends where tau is infinite. An
+operator A x is covered by y / A and noise_std / A. Two atoms lie at -a and a, and ``weight``, the
+prior's for the one at -a, is 1/2 unless it is given. A spread is a function of C, the true
+variance, or of (C, tau). Numbers come out as floats.
+"""
+
+import math
+from collections.abc import Callable
+
+import numpy as np
+from scipy.linalg import solve_banded
+from scipy.optimize import brentq
+from scipy.special import dawsn, erfi, expit, logit, logsumexp
+
+from fsps_lite import checks
+
+Number = int | float
+Curve = Callable[[np.ndarray], np.ndarray | float]  # of M, or of C
+MovingSpread = Callable[[np.ndarray, np.ndarray | float], np.ndarray | float]  # of (C, tau)
+
+GRID, PITCH = np.linspace(-2.8, 2.8, 201, retstep=True)  # tanh-sinh: what is steep is so at an end
+NODES = expit(np.pi * np.sinh(GRID))  # on [0, 1]
+WEIGHTS = PITCH * np.pi * np.cosh(GRID) * NODES * (1 - NODES)
+CELLS, STEPS = 400, 300  # of the differential equation, in M and in tau
+
+
+def hitting_probability(log_guess: Curve, start: Number, left: Number, right: Number) -> float:
+    """The share of particles that end at ``left``, when p_guess(y | M) guides them.
+
+    The integral of p_guess^-2 from ``start`` to ``right``, over that from ``left`` to ``right``.
+    ``log_guess`` is log p_guess as a function of M alone, in nats up to a constant; what guides is
+    its derivative. With p(y | M) itself, which is linear in M, this is Bayes' rule.
+    """
+    parts = []
+    for low, high in ((left, start), (start, right)):
+        M = low + (high - low) * NODES
+        parts.append(logsumexp(-2 * log_guess(M), b=(high - low) * WEIGHTS))
+    return float(expit(parts[1] - parts[0]))
+
+
+def atom_weight(
+    spread: Curve, a: Number, y: Number, noise_std: Number, *, weight: Number = 0.5
+) -> float:
+    """The weight that a sampler of spread V(C) gives to the atom at -a: one quadrature.
+
+    V = 0 is DPS, V = C TMPD, and V = c C the dial between them. C = a^2 - M^2 knows no time, and V
+    must know none either: for one that does see :func:`weight_in_time`.
+    """
+    _check(a, noise_std, weight)
+    pull, start = _pull(spread, a, y, noise_std), prior_mean(a, weight)
+    return hitting_probability(lambda M: _integral(pull, start, M), start, -a, a)
+
+
+def implied_weight(
+    spread: Curve, a: Number, y: Number, noise_std: Number, *, weight: Number = 0.5
+) -> float:
+    """The weight of the atom at -a in the density that the score belongs to, near t = 0.
+
+    Its odds are the prior's times p_guess at -a over that at a. Much noise in the reverse process
+    would bring them about. At V = 0 they are the truth's; any V > 0 between the atoms weakens them.
+    """
+    _check(a, noise_std, weight)
+    return float(expit(logit(weight) - _integral(_pull(spread, a, y, noise_std), -a, a)))
+
+
+def true_weight(a: Number, y: Number, noise_std: Number, *, weight: Number = 0.5) -> float:
+    """The posterior's weight of the atom at -a: odds w / (1 - w) exp(-2 a y / noise_std^2)."""
+    _check(a, noise_std, weight)
+    return float(expit(logit(weight) - 2 * a * y / noise_std**2))
+
+
+def dps_weight(a: Number, y: Number, noise_std: Number, *, weight: Number = 0.5) -> float:
+    """DPS's weight of the atom at -a: (S(a) - S(M)) / (S(a) - S(-a)) with M = E[x_0].
+
+    S is :func:`dps_scale`, here without its overflow.
+    """
+    _check(a, noise_std, weight)
+    places = (np.array([-a, prior_mean(a, weight), a]) - y) / noise_std
+    low, start, high = dawsn(places) * np.exp(places**2 - (places**2).max())
+    return float((high - start) / (high - low))
+
+
+def tmpd_weight(a: Number, y: Number, noise_std: Number, *, weight: Number = 0.5) -> float:
+    """TMPD's weight of the atom at -a: (S(a) - S(M)) / (S(a) - S(-a)) with M = E[x_0].
+
+    S(M) = -((b - M) / (b + M))^(y / b) with b^2 = a^2 + noise_std^2. The odds of equal atoms are
+    ((b - a) / (b + a))^(y / b): as noise_std falls they sharpen as a power of it, where the
+    truth's sharpen exponentially.
+    """
+    _check(a, noise_std, weight)
+    b = math.hypot(a, noise_std)
+    logs = (math.log((b - M) / (b + M)) for M in (-a, prior_mean(a, weight), a))
+    power = y / b if y else 1e-12  # at y = 0 the scale is the logarithm itself
+    low, start, high = (-math.expm1(power * log) for log in logs)
+    return (high - start) / (high - low)
+
+
+def full_tmpd_weight(a: Number, y: Number, noise_std: Number, *, weight: Number = 0.5) -> float:
+    """TMPD's if it kept the derivative of its covariance: log N(y; M, noise_std^2 + C) guides."""
+    _check(a, noise_std, weight)
+
+    def log_guess(M):
+        variance = noise_std**2 + a**2 - M**2
+        return -((y - M) ** 2) / (2 * variance) - np.log(variance) / 2
+
+    return hitting_probability(log_guess, prior_mean(a, weight), -a, a)
+
+
+def unbiased_dial(a: Number, y: Number, noise_std: Number) -> float:
+    """The c for which V = c C gives two equal atoms their true weights; 1/5 as noise_std grows.
+
+    There the distance of the weight from 1/2 is off by (1 - 5 c) / 6 (a / noise_std)^2, relative.
+    Needs y != 0, at which every c is right.
+    """
+    truth = true_weight(a, y, noise_std)
+    return brentq(lambda c: atom_weight(lambda C: c * C, a, y, noise_std) - truth, 0.0, 1.0)
+
+
+def weight_in_time(
+    spread: MovingSpread,
+    a: Number,
+    y: Number,
+    noise_std: Number,
+    *,
+    weight: Number = 0.5,
+    stop: Number | None = None,
+) -> float:
+    """The weight of the atom at -a for a spread V(C, tau); PiGDM's is 1 / (1 / data_var + tau).
+
+    No closed form: when V knows the time, no function of M alone is free of drift. The probability
+    h(M, tau) of ending at -a solves the backward equation dh/dtau + C^2 (pull dh/dM + d2h/dM2 / 2)
+    = 0, here by Crank and Nicolson's rule, to about 3e-4. ``stop`` is a signal-to-noise ratio at
+    which to end, before all have arrived: then the share of M < 0.
+    """
+    _check(a, noise_std, weight)
+    M, last = np.linspace(-a, a, CELLS + 1), stop or 1e3 / min(a, noise_std) ** 2
+    pull = lambda tau: _pull(lambda C: spread(C, tau), a, y, noise_std)  # noqa: E731
+    h = np.heaviside(-M, 0.5) if stop else _standing(pull(last), M)
+    clock = np.append(np.geomspace(last, 1e-4 / a**2, STEPS), 0.0)
+    for i, (tau, before) in enumerate(zip(clock[:-1], clock[1:], strict=True)):
+        force = pull((tau + before) / 2)(M[1:-1])
+        h = _step_back(h, M, force, tau - before, implicit=1.0 if i < 4 else 0.5)
+    return float(np.interp(prior_mean(a, weight), M, h))
+
+
+def path_kl(
+    spread: Curve, a: Number, y: Number, noise_std: Number, *, weight: Number = 0.5
+) -> float:
+    """The KL from the exact process to that of a spread V(C), in nats: one quadrature (Girsanov).
+
+    Half the squared error of the pull, times the time that the exact process spends at each M:
+    Brownian motion's between -a and a, times p(y | M) / p(y). Bounds the KL between the weights.
+    """
+    _check(a, noise_std, weight)
+    start, M = prior_mean(a, weight), a * (2 * NODES - 1)
+    low, high = (math.exp(sign * a * y / noise_std**2) for sign in (-1, 1))  # p(y | x), scaled
+    likelihood = (low * (a - M) + high * (a + M)) / (2 * a)
+    evidence = (low * (a - start) + high * (a + start)) / (2 * a)
+    spent = (np.minimum(start, M) + a) * (a - np.maximum(start, M)) / a * likelihood / evidence
+    error = _pull(spread, a, y, noise_std)(M) - (high - low) / (2 * a) / likelihood
+    return float(2 * a * (WEIGHTS * spent * error**2 / 2).sum())
+
+
+def dps_scale(x: np.ndarray | Number, y: Number, noise_std: Number) -> np.ndarray | float:
+    """S(x) = erfi((x - y) / noise_std): DPS leaves its mean as it was, whatever the prior is.
+
+    The mean of S over the results of DPS is S at the prior's mean. For two atoms that fixes the
+    weights; for more of them it is one equation.
+    """
+    return erfi((x - y) / noise_std)
+
+
+def gaussian_moments(
+    spread: MovingSpread, prior_std: Number, y: Number, noise_std: Number, *, mean: Number = 0.0
+) -> tuple[float, float]:
+    """Mean and standard deviation of the results on a Gaussian prior, for any spread V(C, tau).
+
+    With R(C) the integral of 1 / (noise_std^2 + V) from 0 to C, the mean is
+    y - (y - mean) exp(-R(prior_var)), the variance the integral of exp(-2 R) from 0 to prior_var.
+    """
+    _check(prior_std, noise_std)
+    prior_var = prior_std**2
+
+    def rate(C):
+        return 1 / (noise_std**2 + spread(C, 1 / C - 1 / prior_var))
+
+    def kept(C):
+        return np.exp(-_integral(rate, 0.0, C))
+
+    variance = _integral(lambda C: kept(C) ** 2, 0.0, prior_var)
+    return float(y - (y - mean) * kept(prior_var)), math.sqrt(variance)
+
+
+def dial_moments(
+    c: Number, prior_std: Number, y: Number, noise_std: Number, *, mean: Number = 0.0
+) -> tuple[float, float]:
+    """:func:`gaussian_moments` of V = c C, in closed form: exact at c = 1, and DPS at c = 0.
+
+    DPS forgets the prior's mean as exp(-u), u = prior_var / noise_std^2, and its variance is
+    noise_std^2 / 2 (1 - exp(-2 u)): for small noise half the true one.
+    """
+    _check(prior_std, noise_std)
+    ratio = prior_std**2 / noise_std**2
+    R = math.log1p(c * ratio) / c if c else ratio
+    variance = noise_std**2 * (R if c == 2 else -math.expm1((c - 2) * R) / (2 - c))
+    return y - (y - mean) * math.exp(-R), math.sqrt(variance)
+
+
+def prior_mean(a: Number, weight: Number = 0.5) -> float:
+    """E[x_0], where every particle starts: the only place where the prior's weights come in."""
+    return a * (1 - 2 * weight)
+
+
+def _pull(spread: Curve, a: Number, y: Number, noise_std: Number) -> Curve:
+    """(y - M) / (noise_std^2 + V) as a function of M: the derivative of log p_guess."""
+    return lambda M: (y - M) / (noise_std**2 + spread(a**2 - M**2))
+
+
+def _integral(fn: Curve, low: Number, high: np.ndarray | Number) -> np.ndarray | float:
+    """The integral of ``fn`` from ``low`` to each of ``high``, by the tanh-sinh rule."""
+    width = np.asarray(high, dtype=float)[..., None] - low
+    return (width * WEIGHTS * fn(low + width * NODES)).sum(-1)
+
+
+def _standing(pull: Curve, M: np.ndarray) -> np.ndarray:
+    """The probability of ending at the first of ``M`` from each of them, if V does not move."""
+    middle, cell = (M[1:] + M[:-1]) / 2, M[1] - M[0]
+    force = pull(middle)
+    log_scale = -2 * (np.cumsum(force) - force / 2) * cell
+    scale = np.exp(log_scale - log_scale.max())
+    return np.append(np.cumsum(scale[::-1])[::-1], 0.0) / scale.sum()
+
+
+def _step_back(h, M, force, dtau: float, *, implicit: float) -> np.ndarray:
+    """One step of the backward equation, a tridiagonal system; h stays as it is at the atoms."""
+    cell, C = M[1] - M[0], M[-1] ** 2 - M[1:-1] ** 2
+    down, up = (dtau * C**2 / (2 * cell**2) * (1 + sign * force * cell) for sign in (-1, 1))
+    known = h.copy()
+    known[1:-1] += (1 - implicit) * (down * (h[:-2] - h[1:-1]) + up * (h[2:] - h[1:-1]))
+    bands = np.zeros((3, len(h)))
+    bands[0, 2:], bands[2, :-2], bands[1] = -implicit * up, -implicit * down, 1.0
+    bands[1, 1:-1] += implicit * (up + down)
+    return solve_banded((1, 1), bands, known)
+
+
+def _check(scale: Number, noise_std: Number, weight: Number = 0.5) -> None:
+    """The distance, or the prior's deviation, and the noise are positive; a weight is inside."""
+    call = "true_weight(1.0, 0.3, 0.5, weight=0.5)"
+    checks.positive("a", scale, call)
+    checks.positive("noise_std", noise_std, call)
+    if not 0 < weight < 1:
+        what = "`weight` must lie between 0 and 1"
+        raise ValueError(checks.complaint(what, weight, call))

@@ -1,0 +1,140 @@
+"""The shell's way in: list, diagnose, wrong names, exit codes."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from fsps_lite import problems
+from fsps_lite.__main__ import main
+
+ROOT = Path(__file__).parents[1]
+SMALL = ["--n", "40", "--steps", "6"]
+MINE = '''
+"""A method of ten lines."""
+from dataclasses import dataclass
+
+from fsps_lite import Diffusion, Likelihood
+
+
+@dataclass(frozen=True)
+class Half:
+    prior: Diffusion
+    likelihood: Likelihood
+
+    def __call__(self, x, t):
+        return 0.5 * self.prior.score(x, t)
+
+
+def closure(prior, likelihood):
+    return lambda x, t: prior.score(x, t)
+
+
+number = 3
+'''
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """A folder of somebody's own, with a module in it."""
+    (tmp_path / "mysampler.py").write_text(MINE)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [p for p in sys.path if p != ""])
+    yield tmp_path
+    sys.modules.pop("mysampler", None)
+
+
+def test_list_names_every_problem_and_method_with_a_sentence(capsys):
+    assert main(["list"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    words = {line.split()[0]: line.split(maxsplit=1)[1:] for line in lines if line[:1] == " "}
+    names = [make.__name__ for make in problems.GALLERY]
+    names += ["DPS", "ZetaDPS", "PiGDM", "TMPD", "DiagonalTMPD"]
+    assert list(words) == names
+    assert all(len(rest[0]) > 20 for rest in words.values())
+
+
+def test_diagnose_prints_the_report_and_writes_both_files(folder, capsys):
+    arguments = ["--problem", "two_atoms", "--report", "out.html", "--json", "out.json"]
+    assert main(["diagnose", "TMPD", *arguments, *SMALL, "--seed", "3"]) == 0
+    out = capsys.readouterr().out
+    assert "TMPD on two_atoms" in out
+    assert "n = 40, steps = 6, seed = 3" in out
+    assert "distance" in out
+    assert (folder / "out.html").read_text(encoding="utf-8").startswith("<!doctype html>")
+    data = json.loads((folder / "out.json").read_text(encoding="utf-8"))
+    assert data["method"] == "TMPD"
+    assert data["settings"] == {"n": 40, "steps": 6, "seed": 3}
+
+
+@pytest.mark.parametrize("name", ["Half", "closure"])
+def test_a_method_of_ones_own_is_found_from_the_current_folder(folder, capsys, name):
+    assert main(["diagnose", f"mysampler:{name}", "--problem", "gaussian", *SMALL]) == 0
+    assert f"{name} on gaussian" in capsys.readouterr().out
+
+
+def test_trimodal_is_the_default_problem(folder, capsys):
+    assert main(["diagnose", "DPS", *SMALL]) == 0
+    assert "DPS on trimodal" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["TMDP"], ["no method called 'TMDP'", "did you mean 'TMPD'?", "module:name"]),
+        (["nothing_like_it"], ["there are DPS, DiagonalTMPD, PiGDM, TMPD, ZetaDPS"]),
+        (["DPS", "--problem", "trimodl"], ["no problem called 'trimodl'", "mean 'trimodal'?"]),
+        (["mysampler:Halve"], ["no name in mysampler called 'Halve'", "did you mean 'Half'?"]),
+        (["nosuchmodule:Half"], ["cannot import 'nosuchmodule'"]),
+        (["mysampler:number"], ["`method` must be called with (prior, likelihood)", "got int"]),
+        (["TMPD", "--problem", "square"], ["TMPD needs a Linear operator", "DPS(prior"]),
+        (["DPS", "--n", "0"], ["`n` must be a whole number above 0", "got 0"]),
+        (["DPS", "--steps", "-5"], ["`steps` must be a whole number above 0", "got -5"]),
+    ],
+)
+@pytest.mark.usefixtures("unchecked")
+def test_what_is_wrong_is_said_in_one_line_and_the_status_is_2(folder, capsys, arguments, words):
+    assert main(["diagnose", *arguments]) == 2
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert captured.err.startswith("fsps_lite: ")
+    assert captured.err.count("\n") == 1
+    for word in words:
+        assert word in captured.err
+
+
+def test_a_fault_inside_ones_own_method_keeps_its_traceback(folder):
+    (folder / "mysampler.py").write_text("def broken(prior, likelihood):\n    return 1 / 0\n")
+    with pytest.raises(ZeroDivisionError):
+        main(["diagnose", "mysampler:broken", *SMALL])
+
+
+@pytest.mark.parametrize("arguments", [[], ["diagnose"], ["diagnos", "DPS"], ["list", "more"]])
+def test_the_wrong_words_print_the_usage_and_the_status_is_2(capsys, arguments):
+    with pytest.raises(SystemExit) as ended:
+        main(arguments)
+    assert ended.value.code == 2
+    assert "usage: python -m fsps_lite" in capsys.readouterr().err
+
+
+def test_python_m_fsps_lite_from_a_folder_of_ones_own(folder):
+    def run(*words):
+        command = [sys.executable, "-m", "fsps_lite", *words]
+        return subprocess.run(
+            command, capture_output=True, text=True, cwd=folder, env=environment(), check=False
+        )
+
+    good = run("diagnose", "mysampler:Half", "--problem", "gaussian", *SMALL)
+    assert good.returncode == 0, good.stderr
+    assert "Half on gaussian" in good.stdout
+    bad = run("diagnose", "mysampler:Hafl")
+    assert bad.returncode == 2
+    assert "did you mean 'Half'?" in bad.stderr
+
+
+def environment():
+    """This environment, in which a folder of one's own still finds the library."""
+    return {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
