@@ -18,24 +18,6 @@ LONGEST_CELL, MEDIAN_CELL = 15, 8  # lines
 PROSE = (1200, 2900)  # words
 EXERCISES = 2
 TOOLS = frozenset({"plots", "widgets"})  # used from the first page on, built by no chapter
-# Public names whose chapters (11 and 12) are still drafts: empty it when they stand.
-PENDING = frozenset(
-    [
-        "Finding",
-        "GuidedUntil",
-        "Hallucination",
-        "ModeHistory",
-        "Report",
-        "Stopping",
-        "compare",
-        "diagnose",
-        "diagnose_samples",
-        "early_stopping",
-        "hallucination",
-        "mode_history",
-        "theory",
-    ]
-)
 FOLDED = frozenset({"hide-input", "remove-input", "hide-cell", "remove-cell"})
 LAST_SECTION = "What you can now do"
 OPENING = ("You will build", "You need", "minutes", "The picture to keep")
@@ -359,7 +341,24 @@ def without_head(code):
     return re.sub(r"\A(?:---\n(?s:.*?)^---\n|(?::[\w-]+:.*\n)+)", "", code, flags=re.MULTILINE)
 
 
+def explorers_fit_what_they_draw(chapter):
+    """A call of `explore` is shown and not run, so its controls are held against `draw` here."""
+    complaints, arguments = [], {}
+    for tree in chapter.trees:
+        for node in ast.walk(tree):
+            if isinstance(node, ast.FunctionDef):
+                arguments[node.name] = {a.arg for a in node.args.args}
+    for code in re.findall(r"^```python\n(.*?)^```", chapter.text, re.DOTALL | re.MULTILINE):
+        for call in ast.walk(ast.parse(code)):
+            if isinstance(call, ast.Call) and getattr(call.func, "id", "") == "explore":
+                controls = {keyword.arg for keyword in call.keywords} - {"alt"}
+                if arguments.get(call.args[0].id) != controls:
+                    complaints.append(f"explore({call.args[0].id}, ...) moves {sorted(controls)}")
+    return complaints
+
+
 LAWS = (
+    explorers_fit_what_they_draw,
     head_is_complete,
     listed_names_exist,
     only_the_first_chapter_previews,
@@ -390,7 +389,7 @@ def builds_the_public_interface(chapters, public):
         for name, names in sorted(builders.items())
         if len(names) > 1
     ]
-    wanted = set(public) - TOOLS - PENDING
+    wanted = set(public) - TOOLS
     complaints += [f"no chapter builds {name}" for name in sorted(wanted - set(builders))]
     return complaints + [
         f"{builders[name][0]} builds {name}, which is not in fsps_lite.__all__"

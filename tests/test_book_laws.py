@@ -212,6 +212,15 @@ def test_a_median_that_is_too_long_is_noticed():
     assert laws.cells_are_short(Chapter.parse("01-bad", GOOD + cells))
 
 
+def test_an_explorer_that_does_not_fit_is_noticed():
+    cell = "\n```{code-cell} ipython3\ndef draw(y, method):\n    pass\n```\n"
+    call = "\n```python\nexplore(draw, alt='A line', y=[0.0], method=['DPS'])\n```\n"
+    assert not laws.explorers_fit_what_they_draw(Chapter.parse("01-good", GOOD + cell + call))
+    wrong = call.replace("method=", "noise=")
+    assert laws.explorers_fit_what_they_draw(Chapter.parse("01-bad", GOOD + cell + wrong))
+    assert laws.explorers_fit_what_they_draw(Chapter.parse("01-bad", GOOD + call))
+
+
 def test_a_folded_cell_may_be_long():
     folded = GOOD.replace("assert True", LONG_CELL)
     assert not laws.cells_are_short(Chapter.parse("01-good", folded))
