@@ -11,7 +11,7 @@ from fsps_lite import checks
 from fsps_lite.moments import Latest, Moments
 from fsps_lite.priors import Empirical, GaussianMixture
 from fsps_lite.schedules import Schedule
-from fsps_lite.types import LogDensity, Prior, State, Time
+from fsps_lite.types import LogDensity, Prior, Scale, State, Time
 
 
 @dataclass(frozen=True)
@@ -48,11 +48,11 @@ class Diffusion:
         if sigma == 0:
             what = f"the score divides by sigma({float(t):g})^2: `t` must be above 0"
             raise ValueError(checks.complaint(what, float(t), "diffusion.score(x, 1e-3)"))
-        return ((alpha * self._given(x, t).mean - x64) / sigma**2).to(x.dtype)
+        return ((alpha * self._given(x64, alpha, sigma).mean - x64) / sigma**2).to(x.dtype)
 
     def denoise(self, x: State, t: Time) -> State:
         """E[x_0 | x_t = x], the mean of the clean signals that could have become x. Units of x."""
-        return self._given(x, t).mean.to(x.dtype, copy=True)
+        return self._given(*self._at(x, t)).mean.to(x.dtype, copy=True)
 
     def denoise_cov_product(self, x: State, t: Time, v: State) -> State:
         """Cov[x_0 | x_t = x] v, row by row."""
@@ -60,7 +60,7 @@ class Diffusion:
         checks.floating("v", v, call)
         checks.shape("v", v, tuple(x.shape), call)
         checks.same_dtype("v", v, "x", x.dtype, call)
-        return self._given(x, t).cov_product(v.double()).to(x.dtype)
+        return self._given(*self._at(x, t)).cov_product(v.double()).to(x.dtype)
 
     def denoise_vjp(self, x: State, t: Time, v: State) -> State:
         """J' v with J = dE[x_0 | x_t]/dx_t = alpha / sigma^2 Cov[x_0 | x_t], a symmetric matrix."""
@@ -81,11 +81,11 @@ class Diffusion:
         checks.floating("matrix", matrix, call)
         checks.shape("matrix", matrix, ("m", self.prior.dim), call)
         checks.same_dtype("matrix", matrix, "x", x.dtype, call)
-        return self._given(x, t).projected_cov(matrix.double()).to(x.dtype)
+        return self._given(*self._at(x, t)).projected_cov(matrix.double()).to(x.dtype)
 
     def log_prob(self, x: State, t: Time) -> LogDensity:
         """log p(x_t = x), in nats."""
-        return self._given(x, t).log_prob.to(x.dtype, copy=True)
+        return self._given(*self._at(x, t)).log_prob.to(x.dtype, copy=True)
 
     def sample(self, n: int, t: Time, *, generator: torch.Generator) -> State:
         """Draw ``n`` points of p(x_t) with no integrator: x_0 first, then the noise. ``(n, d)``."""
@@ -106,9 +106,8 @@ class Diffusion:
         x0 = exact.sample_denoised(clean.to(exact.dtype), alpha, sigma, generator=generator)
         return x0.masked_fill(lost, torch.nan).to(x.dtype)
 
-    def _given(self, x: State, t: Time) -> Moments:
-        """What the prior knows of x_0 given ``x``: the answer before this, if it was asked that."""
-        x64, alpha, sigma = self._at(x, t)
+    def _given(self, x64: State, alpha: Scale, sigma: Scale) -> Moments:
+        """What the prior knows of x_0 given x_t: the answer before this, if it was asked that."""
         if not isinstance(self.prior, Empirical | GaussianMixture):  # a network may have changed
             return Moments(self._exact, x64, alpha, sigma)
         known = self._latest.at(x64, alpha, sigma)

@@ -4,6 +4,7 @@ Not part of the public interface.
 """
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -16,30 +17,44 @@ from fsps_lite.attention import Attended, attend
 from fsps_lite.moments import Moments
 from fsps_lite.types import LogDensity, Scale, State
 
+BLOCK = 4096  # atoms that are turned to float64 at a time
 PAIRS = 256  # products of two coordinates of y in memory at a time, for each atom of a block
 
 
 class Centred:
-    """Atoms about their mean: in float64, for large numbers are subtracted where they are not."""
+    """Atoms about their mean, subtracted in float64, block by block.
+
+    Of float32 atoms one copy is kept, rounded; the exact one is made when it is asked for.
+    """
 
     def __init__(self, atoms: Float[Tensor, "N d"]):
-        rest = atoms.to(torch.float64, copy=True)
-        self.centre = rest.mean(0)
-        self.rest = rest.sub_(self.centre)
-        self.squares = torch.linalg.vecdot(rest, rest)
+        self.atoms = atoms
+        self.centre = sum(block.double().sum(0) for block in atoms.split(BLOCK)) / len(atoms)
+        self.squares = torch.cat([rest.square().sum(-1) for _, rest in self._blocks()])
         self.radius = float(self.squares.detach().max().sqrt())
 
     def keys(self, dtype: torch.dtype) -> Float[Tensor, "N d"]:
-        return self.rest if dtype == torch.float64 else self._single
+        return self._kept if dtype == self.atoms.dtype else self._exact()
 
     @cached_property
-    def _single(self) -> Tensor:
-        return self.rest.float()
+    def _kept(self) -> Tensor:
+        kept = torch.empty_like(self.atoms)
+        for rows, rest in self._blocks():
+            kept[rows] = rest.to(kept.dtype)
+        return kept
+
+    def _blocks(self) -> Iterator[tuple[slice, Tensor]]:
+        for i in range(0, len(self.atoms), BLOCK):
+            rows = slice(i, i + BLOCK)
+            yield rows, self.atoms[rows].double() - self.centre
+
+    def _exact(self) -> Tensor:
+        return self.atoms.to(torch.float64, copy=True).sub_(self.centre)
 
     def question(
         self, x: State, log_weights: Float[Tensor, "N"], alpha: Scale, sigma: Scale
     ) -> tuple[State, Float[Tensor, "N"]]:
-        """Queries and bias, of which queries rest' + bias are the logits of ``x``."""
+        """Queries and bias, of which queries keys' + bias are the logits of ``x``."""
         bias = log_weights.double().log_softmax(0) - 0.5 * (alpha / sigma) ** 2 * self.squares
         return alpha / sigma**2 * (x - alpha * self.centre), bias
 
@@ -63,10 +78,10 @@ class AtomMoments(Moments):
     @attention.flushed()
     def cov_product(self, v: State) -> State:
         """sum_i w_i (a_i - m) (a_i - m).v: the mean is subtracted after the sums."""
-        queries, keys, _ = self._question
+        (queries, _), keys = self._question, self._keys
         along = v.expand(self.x.shape).reshape(queries.shape).to(queries.dtype)
         mean, answers = self._attended.mean, []
-        for rows, columns in self._weights():
+        for rows, columns in self._weights(keys):
             m, a = mean[rows], along[rows]
             answers.append(sum(_weighted(w, keys[atoms], a, m) for atoms, w in columns))
         return torch.cat(answers).double().reshape(self.x.shape)
@@ -77,8 +92,8 @@ class AtomMoments(Moments):
 
         In float64, because the square of the mean is subtracted from a mean of squares.
         """
-        seen = self.prior._centred.rest @ matrix.double().mT
-        packed = [_second_moments(seen, columns) for _, columns in self._weights()]
+        seen = matrix.double() @ self.prior._centred.keys(torch.float64).mT
+        packed = [_second_moments(seen, columns) for _, columns in self._weights(self._keys)]
         m = len(matrix)
         pair = torch.zeros(m, m, dtype=torch.long)
         i, j = torch.triu_indices(m, m)
@@ -86,11 +101,15 @@ class AtomMoments(Moments):
         return torch.cat(packed)[:, pair].reshape(*self.x.shape[:-1], m, m)
 
     @cached_property
-    def _question(self) -> tuple[Tensor, Tensor, Tensor]:
-        """Queries ``(B, d)`` and keys in the arithmetic that it needs, and the bias in float64."""
-        prior, dtype = self.prior, self.arithmetic
+    def _question(self) -> tuple[Tensor, Tensor]:
+        """Queries ``(B, d)`` in the arithmetic that it needs, and the bias in float64."""
+        prior = self.prior
         queries, bias = prior._centred.question(self.x, prior.log_weights, self.alpha, self.sigma)
-        return queries.reshape(-1, prior.dim).to(dtype), prior._centred.keys(dtype), bias
+        return queries.reshape(-1, prior.dim).to(self.arithmetic), bias
+
+    @property
+    def _keys(self) -> Tensor:
+        return self.prior._centred.keys(self.arithmetic)
 
     @property
     def arithmetic(self) -> torch.dtype:
@@ -101,11 +120,12 @@ class AtomMoments(Moments):
 
     @cached_property
     def _attended(self) -> Attended:
-        queries, keys, bias = self._question
+        (queries, bias), keys = self._question, self._keys
         return attend(queries, keys, keys, bias)
 
-    def _weights(self):
-        return attention.weights(*self._question, self._attended.log_sum)
+    def _weights(self, keys: Tensor):
+        queries, bias = self._question
+        return attention.weights(queries, keys, bias, self._attended.log_sum)
 
 
 def _weighted(w: Tensor, keys: Tensor, v: Tensor, mean: Tensor) -> Tensor:
@@ -114,15 +134,15 @@ def _weighted(w: Tensor, keys: Tensor, v: Tensor, mean: Tensor) -> Tensor:
     return share @ keys - share.sum(-1, keepdim=True) * mean
 
 
-def _second_moments(seen: Float[Tensor, "N m"], columns) -> Float[Tensor, "b pairs"]:
-    """The covariances of each pair of columns of ``seen``, under the weights of each row."""
-    i, j = torch.triu_indices(seen.shape[1], seen.shape[1])
+def _second_moments(seen: Float[Tensor, "m N"], columns) -> Float[Tensor, "b pairs"]:
+    """The covariances of each pair of rows of ``seen``, under the weights of each point."""
+    i, j = torch.triu_indices(len(seen), len(seen))
     mass = first = second = 0.0
     for atoms, w in columns:
-        w, y = w.double(), seen[atoms]
+        w, y = w.double(), seen[:, atoms]
         chunks = zip(i.split(PAIRS), j.split(PAIRS), strict=True)
         mass = mass + w.sum(-1, keepdim=True)
-        first = first + w @ y
-        second = second + torch.cat([w @ (y[:, a] * y[:, b]) for a, b in chunks], dim=-1)
+        first = first + w @ y.mT
+        second = second + torch.cat([w @ y[a].mul_(y[b]).mT for a, b in chunks], dim=-1)
     mean = first / mass
     return second / mass - mean[:, i] * mean[:, j]

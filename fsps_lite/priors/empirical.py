@@ -104,7 +104,7 @@ class Empirical:
         """
         self._check(x, sigma)
         queries, bias = self._centred.question(x.double(), self.log_weights, alpha, sigma)
-        return (queries @ self._centred.rest.mT + bias).to(x.dtype)
+        return (queries @ self._centred.keys(torch.float64).mT + bias).to(x.dtype)
 
     def log_prob(self, x: State, alpha: Scale, sigma: Scale) -> LogDensity:
         """log p(x_t = x) = log sum_i w_i N(x; alpha atom_i, sigma^2 I), in nats."""
