@@ -16,7 +16,7 @@ export MKL_NUM_THREADS := 1
 # Never pick up a package of the user's home directory.
 export PYTHONNOUSERSITE := 1
 
-.PHONY: help setup book test notebooks lab clean
+.PHONY: help setup book test notebooks bench lab clean
 
 help: ## list the commands
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -33,6 +33,9 @@ test: $(VENV)/.stamp-test ## run every check of the project; the last line count
 
 notebooks: $(VENV)/.stamp-test ## execute the chapters that changed (.md -> .ipynb)
 	@$(PY) tools/execute.py
+
+bench: $(VENV)/.stamp-test ## time the engine beside the textbook (minutes; BENCH=--quick for less)
+	@$(PY) -m benchmarks $(BENCH)
 
 lab: $(VENV)/.stamp-lab ## open JupyterLab on the chapters
 	@$(PY) -m jupyterlab book/chapters

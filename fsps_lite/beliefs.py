@@ -110,11 +110,6 @@ def covariance_ratio(
         what = "a covariance is seen through the matrix of a Linear operator"
         raise ValueError(checks.complaint(what, operator, call))
     x, matrix = posterior.sample(n, t, generator=generator), operator.matrix
-    V = torch.as_tensor(method.assumed_cov(x, t), dtype=x.dtype)
-    if V.ndim == 0:
-        V = V * torch.eye(x.shape[-1], dtype=x.dtype)
-    seen = [
-        (matrix @ cov @ matrix.mT).diagonal(dim1=-2, dim2=-1).sum(-1).mean()
-        for cov in (V, method.prior.denoise_cov(x, t))
-    ]
+    covs = method.predicted_cov(x, t), method.prior.projected_cov(x, t, matrix)
+    seen = [cov.diagonal(dim1=-2, dim2=-1).sum(-1).mean() for cov in covs]
     return float(seen[0] / seen[1])

@@ -8,8 +8,10 @@ from jaxtyping import Float
 from torch import Tensor
 
 from fsps_lite import checks
+from fsps_lite.moments import Latest, Moments
+from fsps_lite.priors import Empirical, GaussianMixture
 from fsps_lite.schedules import Schedule
-from fsps_lite.types import LogDensity, Prior, State, Time
+from fsps_lite.types import LogDensity, Prior, Scale, State, Time
 
 
 @dataclass(frozen=True)
@@ -20,8 +22,10 @@ class Diffusion:
     exact posterior at every t, because conditioning and diffusing commute.
 
     Each method takes a cloud ``x`` of shape ``(*batch, d)`` in the prior's dtype and one time ``t``
-    in [0, 1], computes in float64, and answers in the dtype of ``x``. Raises on a wrong shape,
-    dtype or time; a row that is NaN stays NaN.
+    in [0, 1], and answers in the dtype of ``x``. It computes in float64, except where float32 atoms
+    are far enough from t = 0 for float32 to be right to 1e-6 of the largest score. What was asked
+    last is remembered: a score and its guidance, at one place and time, share one pass. Raises on a
+    wrong shape, dtype or time; a row that is NaN stays NaN.
     """
 
     prior: Prior
@@ -44,11 +48,11 @@ class Diffusion:
         if sigma == 0:
             what = f"the score divides by sigma({float(t):g})^2: `t` must be above 0"
             raise ValueError(checks.complaint(what, float(t), "diffusion.score(x, 1e-3)"))
-        return ((alpha * self._exact.denoise(x64, alpha, sigma) - x64) / sigma**2).to(x.dtype)
+        return ((alpha * self._given(x64, alpha, sigma).mean - x64) / sigma**2).to(x.dtype)
 
     def denoise(self, x: State, t: Time) -> State:
         """E[x_0 | x_t = x], the mean of the clean signals that could have become x. Units of x."""
-        return self._exact.denoise(*self._at(x, t)).to(x.dtype)
+        return self._given(*self._at(x, t)).mean.to(x.dtype, copy=True)
 
     def denoise_cov_product(self, x: State, t: Time, v: State) -> State:
         """Cov[x_0 | x_t = x] v, row by row."""
@@ -56,7 +60,7 @@ class Diffusion:
         checks.floating("v", v, call)
         checks.shape("v", v, tuple(x.shape), call)
         checks.same_dtype("v", v, "x", x.dtype, call)
-        return self._exact.denoise_cov_product(*self._at(x, t), v.double()).to(x.dtype)
+        return self._given(*self._at(x, t)).cov_product(v.double()).to(x.dtype)
 
     def denoise_vjp(self, x: State, t: Time, v: State) -> State:
         """J' v with J = dE[x_0 | x_t]/dx_t = alpha / sigma^2 Cov[x_0 | x_t], a symmetric matrix."""
@@ -69,9 +73,19 @@ class Diffusion:
         products = [self.denoise_cov_product(x, t, v.expand_as(x)) for v in columns]
         return torch.stack(products, dim=-1)
 
+    def projected_cov(
+        self, x: State, t: Time, matrix: Float[Tensor, "m d"]
+    ) -> Float[Tensor, "*batch m m"]:
+        """A Cov[x_0 | x_t = x] A', the spread of A x_0. ``(*batch, m, m)``, with no (d, d)."""
+        call = f"diffusion.projected_cov(x, 0.5, torch.eye({self.prior.dim}, dtype=x.dtype))"
+        checks.floating("matrix", matrix, call)
+        checks.shape("matrix", matrix, ("m", self.prior.dim), call)
+        checks.same_dtype("matrix", matrix, "x", x.dtype, call)
+        return self._given(*self._at(x, t)).projected_cov(matrix.double()).to(x.dtype)
+
     def log_prob(self, x: State, t: Time) -> LogDensity:
         """log p(x_t = x), in nats."""
-        return self._exact.log_prob(*self._at(x, t)).to(x.dtype)
+        return self._given(*self._at(x, t)).log_prob.to(x.dtype, copy=True)
 
     def sample(self, n: int, t: Time, *, generator: torch.Generator) -> State:
         """Draw ``n`` points of p(x_t) with no integrator: x_0 first, then the noise. ``(n, d)``."""
@@ -88,8 +102,20 @@ class Diffusion:
         checks.shape("x", x, ("n", dim), call)
         lost = ~x64.isfinite().all(-1, keepdim=True)  # such a row has no p(x_0 | x_t) to draw from
         clean = x64.masked_fill(lost, 0.0)
-        x0 = self._exact.sample_denoised(clean, alpha, sigma, generator=generator)
+        exact = self.prior if isinstance(self.prior, Empirical) else self._exact
+        x0 = exact.sample_denoised(clean.to(exact.dtype), alpha, sigma, generator=generator)
         return x0.masked_fill(lost, torch.nan).to(x.dtype)
+
+    def _given(self, x64: State, alpha: Scale, sigma: Scale) -> Moments:
+        """What the prior knows of x_0 given x_t: the answer before this, if it was asked that."""
+        if not isinstance(self.prior, Empirical | GaussianMixture):  # a network may have changed
+            return Moments(self._exact, x64, alpha, sigma)
+        known = self._latest.at(x64, alpha, sigma)
+        return known or self._latest.keep(self.prior.moments(x64.clone(), alpha, sigma))
+
+    @cached_property
+    def _latest(self) -> Latest:
+        return Latest()
 
     @cached_property
     def _exact(self) -> Prior:

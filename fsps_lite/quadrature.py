@@ -7,12 +7,14 @@ wrong by its spacing squared at a kink, and by its spacing at a jump; operators 
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from fsps_lite.likelihood import Likelihood
+from fsps_lite.moments import Moments
 from fsps_lite.priors import Empirical, GaussianMixture
 from fsps_lite.types import Scale, State
 
@@ -60,6 +62,13 @@ class Line(Empirical):
         low, high = flat.aminmax()
         pieces = min(PIECES, 1 + int((high - low) / (8 * sigma)))
         return (x + sigma**2 * interpolated(score, flat, pieces).reshape(x.shape)) / alpha
+
+    def moments(self, x: State, alpha: Scale, sigma: Scale) -> Moments:
+        return Moments(self._double, x, alpha, sigma)
+
+    @cached_property
+    def _double(self) -> "Line":
+        return self if self.dtype == torch.float64 else self.to(torch.float64)
 
 
 def interpolated(fn: Callable[[Tensor], Tensor], x: Tensor, pieces: int) -> Tensor:

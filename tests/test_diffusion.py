@@ -1,6 +1,7 @@
 """The score at every time: against quadrature, automatic differentiation and each other."""
 
 import math
+import pickle
 
 import mpmath
 import numpy as np
@@ -11,16 +12,23 @@ from hypothesis import strategies as st
 from torch.testing import assert_close
 
 from fsps_lite import (
+    DPS,
+    TMPD,
     VE,
     VP,
     Cosine,
+    Denoiser,
+    DiagonalTMPD,
     Diffusion,
     Empirical,
     FlowMatching,
     GaussianMixture,
     Likelihood,
     Linear,
+    PiGDM,
+    ZetaDPS,
 )
+from fsps_lite.priors import atom_moments
 from fsps_lite.types import PosteriorScore
 from tests.oracles import Line, atoms_at, random_mixture_parts, seeded, vp
 
@@ -209,6 +217,124 @@ def test_a_row_that_is_lost_stays_lost(which):
     ):
         assert answer.isfinite().all(-1).tolist() == [True, False, False, True]
     assert_close(diffusion.score(x, 0.3)[[0, 3]], whole[[0, 3]])
+
+
+# What is remembered
+
+
+@pytest.fixture
+def passes(monkeypatch):
+    """Counts how often the atoms are gone through for a mean."""
+    calls, attend = [], atom_moments.attend
+    monkeypatch.setattr(atom_moments, "attend", lambda *a: calls.append(1) or attend(*a))
+    return calls
+
+
+def test_one_place_and_time_cost_one_pass(passes):
+    diffusion = atoms(3, 2)
+    likelihood = Likelihood(Linear(torch.eye(2, dtype=torch.float64)), torch.ones(2).double(), 0.5)
+    x = diffusion.sample(5, 0.3, generator=seeded(0))
+    for method in (DPS, PiGDM, TMPD, DiagonalTMPD, ZetaDPS):
+        passes.clear()
+        method(diffusion, likelihood)(x + len(method.__name__), 0.3)
+        assert len(passes) == 1
+    passes.clear()
+    for name in ("score", "denoise", "log_prob", "denoise_cov"):
+        getattr(diffusion, name)(x, 0.3)
+    assert len(passes) == 1
+
+
+def test_what_is_remembered_is_never_what_was_not_asked(passes):
+    diffusion, fresh = atoms(3, 2), atoms(3, 2)
+    array = np.random.default_rng(0).standard_normal((5, 2))
+    x = torch.from_numpy(array)
+    for change in (lambda: None, lambda: x.add_(0.1), lambda: array.__setitem__(0, 3.0)):
+        change()
+        for t in (0.31, 0.3, 0.31):  # the last time is asked for again after the change
+            want = fresh.prior.denoise(x.clone(), *vp(t))
+            assert_close(diffusion.denoise(x, t), want, rtol=1e-13, atol=1e-13)
+    leaf = x.clone().requires_grad_()
+    assert diffusion.denoise(leaf, 0.31).requires_grad
+    assert not diffusion.denoise(x, 0.31).requires_grad
+    again = pickle.loads(pickle.dumps(diffusion))
+    assert_close(again.denoise(x, 0.31), diffusion.denoise(x, 0.31), rtol=0, atol=0)
+    answer = diffusion.denoise(x, 0.31)
+    answer.zero_()
+    assert_close(diffusion.denoise(x, 0.31), want, rtol=1e-13, atol=1e-13)
+
+
+def test_a_network_is_asked_again_for_it_may_have_learned():
+    factor = [1.0]
+    diffusion = Diffusion(Denoiser(lambda x, alpha, sigma: factor[0] * x, dim=2), VP())
+    x = torch.ones(3, 2, dtype=torch.float64)
+    before = diffusion.denoise(x, 0.3)
+    factor[0] = 2.0
+    assert torch.equal(diffusion.denoise(x, 0.3), 2 * before)
+
+
+# Projections
+
+
+@few
+@given(seed=seeds, d=dims, m=st.integers(1, 6), t=st.floats(0.02, 0.95), schedule=schedules)
+def test_projected_covariance_is_the_covariance_projected(seed, d, m, t, schedule):
+    matrix = torch.randn(m, d, generator=seeded(seed), dtype=torch.float64)
+    for diffusion in (*pair(seed, d, schedule), round_mixture(seed, d, schedule)):
+        x = diffusion.sample(6, t, generator=seeded(seed)).reshape(2, 3, d)
+        wanted = matrix @ diffusion.denoise_cov(x, t) @ matrix.mT
+        found = diffusion.projected_cov(x, t, matrix)
+        assert_close(found, wanted, rtol=1e-9, atol=1e-11)
+        learned = Diffusion(Denoiser(diffusion.prior.denoise, dim=d), schedule)
+        assert_close(learned.projected_cov(x, t, matrix), wanted, rtol=1e-7, atol=1e-9)
+        assert_close(diffusion.projected_cov(x[0, 0], t, matrix), found[0, 0])
+
+
+def test_many_measurements_need_no_more_than_a_block_of_products():
+    """m = 40: 820 pairs, more than are multiplied at once."""
+    diffusion = atoms(1, 50, n=300)
+    matrix = torch.randn(40, 50, generator=seeded(0), dtype=torch.float64)
+    x = diffusion.sample(3, 0.4, generator=seeded(1))
+    wanted = matrix @ diffusion.denoise_cov(x, 0.4) @ matrix.mT
+    assert_close(diffusion.projected_cov(x, 0.4, matrix), wanted, rtol=1e-9, atol=1e-10)
+
+
+# Round components of one width
+
+
+def round_mixture(seed, d, schedule=SCHEDULES[0]):
+    log_weights, means, _ = random_mixture_parts(seed, 4, d)
+    covs = 0.09 * torch.eye(d, dtype=torch.float64).expand(4, d, d)
+    return Diffusion(GaussianMixture(log_weights, means, covs), schedule)
+
+
+@few
+@given(seed=seeds, d=dims, t=st.floats(1e-3, 0.99), schedule=schedules)
+def test_round_components_of_one_width_are_atoms_under_more_noise(seed, d, t, schedule):
+    diffusion = round_mixture(seed, d, schedule)
+    prior, scales = diffusion.prior, (schedule.alpha(t), schedule.sigma(t))
+    assert prior._round is not None
+    assert mixture(seed, d).prior._round is None or d == 0
+    x = diffusion.sample(6, t, generator=seeded(seed))
+    v = torch.randn(x.shape, generator=seeded(1), dtype=torch.float64)
+    assert_close(diffusion.denoise(x, t), prior.denoise(x, *scales), rtol=1e-9, atol=1e-10)
+    assert_close(diffusion.log_prob(x, t), prior.log_prob(x, *scales), rtol=1e-9, atol=1e-9)
+    wanted = prior.denoise_cov_product(x, *scales, v)
+    assert_close(diffusion.denoise_cov_product(x, t, v), wanted, rtol=1e-8, atol=1e-11)
+
+
+@pytest.mark.parametrize("change", ["one wider", "one stretched", "one correlated"])
+def test_components_that_are_not_round_or_not_alike_are_seen(change):
+    covs = 0.09 * torch.eye(2, dtype=torch.float64).repeat(3, 1, 1)
+    covs[2] = {
+        "one wider": 0.1 * torch.eye(2),
+        "one stretched": torch.diag(torch.tensor([0.09, 0.1])),
+        "one correlated": torch.tensor([[0.09, 0.01], [0.01, 0.09]]),
+    }[change]
+    log_weights, means, _ = random_mixture_parts(0, 3, 2)
+    prior = GaussianMixture(log_weights, means, covs)
+    diffusion, scales = Diffusion(prior, VP()), (VP().alpha(0.3), VP().sigma(0.3))
+    x = diffusion.sample(6, 0.3, generator=seeded(0))
+    assert_close(diffusion.denoise(x, 0.3), prior.denoise(x, *scales), rtol=1e-12, atol=1e-13)
 
 
 # Samples

@@ -12,8 +12,7 @@ from torch.testing import assert_close
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from fsps_lite import Empirical, GaussianMixture, Likelihood, Linear, Nonlinear
-from fsps_lite.priors import empirical
+from fsps_lite import Empirical, GaussianMixture, Likelihood, Linear, Nonlinear, attention
 from tests.oracles import (
     Line,
     atoms_at,
@@ -167,6 +166,8 @@ def test_rows_are_independent_and_may_stand_in_any_shape(prior):
         assert_close(cube.reshape(flat.shape), flat, rtol=1e-13, atol=1e-13)
         assert_close(method(x[3], 0.8, 0.6), flat[3], rtol=1e-13, atol=1e-13)
         assert method(x[:0], 0.8, 0.6).shape == flat[:0].shape
+    assert prior.moments(x[:0], 0.8, 0.6).cov_product(x[:0]).shape == x[:0].shape
+    assert prior.moments(x[:0], 0.8, 0.6).projected_cov(x[:3]).shape == (0, 3, 3)
     v = x.flip(0)
     flat = prior.denoise_cov_product(x, 0.8, 0.6, v)
     cube = prior.denoise_cov_product(x.reshape(3, 4, 2), 0.8, 0.6, v.reshape(3, 4, 2))
@@ -513,7 +514,8 @@ class Largest(TorchDispatchMode):
 
     def __torch_dispatch__(self, func, types, args=(), kwargs=None):
         out = func(*args, **(kwargs or {}))
-        sizes = [v.numel() for v in tree_leaves(out) if isinstance(v, torch.Tensor)]
+        tensors = [v for v in tree_leaves(out) if isinstance(v, torch.Tensor)]
+        sizes = [v.untyped_storage().nbytes() // v.element_size() for v in tensors]
         self.numel = max([self.numel, *sizes])
         return out
 
@@ -524,31 +526,35 @@ CALLS = {
     "denoise_cov_product": lambda p, x: p.denoise_cov_product(x, 0.9, 0.4, x),
     "sample_denoised": lambda p, x: p.sample_denoised(x, 0.9, 0.4, generator=seeded(0)),
     "sample": lambda p, x: p.sample(len(x), generator=seeded(0)),
+    "projected_cov": lambda p, x: p.moments(x, 0.9, 0.4).projected_cov(x[:2]),
 }
 
 
 @pytest.mark.parametrize("call", CALLS)
 def test_no_array_over_points_atoms_and_dimensions(call):
-    """512 points, 4,000 atoms, d = 64: (B, N, d) would be 1 GB, and (B, N) is 16 MB."""
+    """512 points, 4,000 atoms, d = 64: (B, N, d) would be 1 GB, and (B, N) is twice a block."""
     g = seeded(0)
     prior = Empirical.from_samples(torch.randn(4000, 64, generator=g, dtype=torch.float64))
     x = torch.randn(512, 64, generator=g, dtype=torch.float64)
     with Largest() as largest:
         CALLS[call](prior, x)
-    assert largest.numel <= 512 * 4000
+    assert largest.numel <= attention.BLOCK
 
 
-@pytest.mark.parametrize("call", ["denoise", "log_prob", "denoise_cov_product"])
-def test_blocks_of_rows_do_not_show(call, monkeypatch):
+@pytest.mark.parametrize("kernel", [True, False], ids=["fused", "products"])
+@pytest.mark.parametrize("call", ["denoise", "log_prob", "denoise_cov_product", "projected_cov"])
+def test_blocks_do_not_show(call, kernel, monkeypatch):
     prior = random_empirical(0, n=30)
     x = noisy_points(prior, 0.9, 0.4, 17, 0)
     whole = CALLS[call](prior, x)
-    monkeypatch.setattr(empirical, "BLOCK", 100)
-    with Largest() as largest:
+    if not kernel:
+        monkeypatch.setattr(attention, "_works", lambda dtype: False)
         assert_close(CALLS[call](prior, x), whole, rtol=1e-12, atol=1e-13)
-    assert largest.numel <= 100
-    monkeypatch.setattr(empirical, "BLOCK", 1)
-    assert_close(CALLS[call](prior, x), whole, rtol=1e-12, atol=1e-13)
+    for block in (400, 1):
+        monkeypatch.setattr(attention, "BLOCK", block)
+        with Largest() as largest:
+            assert_close(CALLS[call](prior, x), whole, rtol=1e-12, atol=1e-13)
+        assert largest.numel <= 400
 
 
 # Draws

@@ -29,12 +29,16 @@ class MatchedGaussian(Guidance):
     def assumed_cov(self, x: State, t: Time) -> Spread:
         """V, the covariance that the method believes p(x_0 | x_t = x) to have. Units of x^2."""
 
+    def predicted_cov(self, x: State, t: Time) -> Float[Tensor, "*#batch m m"]:
+        """A V A', the covariance of A x_0 that V means: one for all x, or one a row."""
+        return transported(self.likelihood, self.assumed_cov(x, t))
+
     def likelihood_score(self, x: State, t: Time) -> State:
-        return matched_score(self.prior, self.likelihood, x, t, self.assumed_cov(x, t))
+        return _score(self.prior, self.likelihood, x, t, self.predicted_cov(x, t))
 
     def log_likelihood(self, x: State, t: Time) -> LogDensity:
         """The guess of log p(y | x_t = x) itself, in nats."""
-        return matched_log_likelihood(self.prior, self.likelihood, x, t, self.assumed_cov(x, t))
+        return _log_likelihood(self.prior, self.likelihood, x, t, self.predicted_cov(x, t))
 
 
 def matched_score(prior: Diffusion, likelihood: Likelihood, x: State, t: Time, V: Spread) -> State:
@@ -45,17 +49,30 @@ def matched_score(prior: Diffusion, likelihood: Likelihood, x: State, t: Time, V
     DPS and takes any operator; the true Cov[x_0 | x_t] is TMPD. Raises ValueError for any other V
     when the operator is not Linear.
     """
-    m = prior.denoise(x, t)
-    residual, factor = _residual_and_factor(likelihood, m, V)
-    whitened = torch.cholesky_solve(residual.unsqueeze(-1), factor).squeeze(-1)
-    return prior.denoise_vjp(x, t, operator_vjp(likelihood, m, whitened))
+    return _score(prior, likelihood, x, t, transported(likelihood, V))
 
 
 def matched_log_likelihood(
     prior: Diffusion, likelihood: Likelihood, x: State, t: Time, V: Spread
 ) -> LogDensity:
     """log N(y; A(m), A V A' + noise_cov), the guess of log p(y | x_t = x) itself, in nats."""
-    residual, factor = _residual_and_factor(likelihood, prior.denoise(x, t), V)
+    return _log_likelihood(prior, likelihood, x, t, transported(likelihood, V))
+
+
+def _score(prior: Diffusion, likelihood: Likelihood, x: State, t: Time, spread: Tensor) -> State:
+    """J' A' (spread + noise_cov)^-1 (y - A(m)); ``spread`` is A V A'."""
+    m = prior.denoise(x, t)
+    residual, factor = _residual_and_factor(likelihood, m, spread)
+    if factor.ndim == 2:  # one covariance for all rows
+        rows = residual.reshape(-1, residual.shape[-1])
+        whitened = torch.cholesky_solve(rows.mT, factor).mT.reshape(residual.shape)
+    else:
+        whitened = torch.cholesky_solve(residual.unsqueeze(-1), factor).squeeze(-1)
+    return prior.denoise_vjp(x, t, operator_vjp(likelihood, m, whitened))
+
+
+def _log_likelihood(prior, likelihood, x: State, t: Time, spread: Tensor) -> LogDensity:
+    residual, factor = _residual_and_factor(likelihood, prior.denoise(x, t), spread)
     whitened = torch.linalg.solve_triangular(factor, residual.unsqueeze(-1), upper=False)
     log_norm = factor.diagonal(dim1=-2, dim2=-1).log().sum(-1)
     log_norm = log_norm + 0.5 * len(likelihood.y) * math.log(2 * math.pi)
@@ -71,15 +88,20 @@ def operator_vjp(likelihood: Likelihood, m: State, v: Measurement) -> State:
         return torch.autograd.grad(likelihood.operator(m), m, v)[0]
 
 
-def _residual_and_factor(likelihood, m: State, V: Spread) -> tuple[Tensor, Tensor]:
-    """y - A(m), and the Cholesky factor of A V A' + noise_cov: one, or one a row."""
-    residual = likelihood.y - likelihood.operator(m)
-    V = torch.as_tensor(V, dtype=m.dtype)
+def transported(likelihood: Likelihood, V: Spread) -> Float[Tensor, "*batch m m"]:
+    """A V A', for the V that :func:`matched_score` takes."""
+    V = torch.as_tensor(V, dtype=likelihood.y.dtype)
     if V.ndim == 0 and V == 0:
-        return residual, likelihood.noise_factor.expand(*residual.shape, residual.shape[-1])
+        return torch.zeros_like(likelihood.noise_factor)
     require_linear("a matched Gaussian with V != 0", likelihood)
     matrix = likelihood.operator.matrix
-    spread = V * matrix @ matrix.mT if V.ndim == 0 else matrix @ V @ matrix.mT
+    return V * matrix @ matrix.mT if V.ndim == 0 else matrix @ V @ matrix.mT
+
+
+def _residual_and_factor(likelihood, m: State, spread: Tensor) -> tuple[Tensor, Tensor]:
+    """y - A(m), and the Cholesky factor of A V A' + noise_cov: one, or one a row."""
+    residual = likelihood.y - likelihood.operator(m)
+    if not spread.any():
+        return residual, likelihood.noise_factor
     factor, failed = torch.linalg.cholesky_ex(spread + likelihood.noise_cov)
-    factor = factor.masked_fill(failed.bool()[..., None, None], math.nan)  # a row that diverged
-    return residual, factor.expand(*residual.shape, residual.shape[-1])
+    return residual, factor.masked_fill(failed.bool()[..., None, None], math.nan)  # it diverged

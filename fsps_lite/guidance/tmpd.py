@@ -25,6 +25,10 @@ class TMPD(MatchedGaussian):
     def assumed_cov(self, x: State, t: Time) -> Tensor:
         return self.prior.denoise_cov(x, t)
 
+    def predicted_cov(self, x: State, t: Time) -> Tensor:
+        """A C A' at once: C itself would be (d, d) for each row."""
+        return self.prior.projected_cov(x, t, self.likelihood.operator.matrix)
+
 
 @dataclass(frozen=True)
 class DiagonalTMPD(TMPD):

@@ -9,11 +9,11 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from fsps_lite import checks
+from fsps_lite import attention, checks
+from fsps_lite.priors.atom_moments import AtomMoments, Centred
 from fsps_lite.types import LogDensity, LogLikelihood, Scale, State
 
 CALL = "Empirical.from_samples(torch.randn(1000, 2, dtype=torch.float64))"
-BLOCK = 2**20  # logits in memory at a time: 8 MB of float64, which stays in the cache
 
 
 @dataclass(frozen=True)
@@ -100,41 +100,26 @@ class Empirical:
 
         Their softmax is p(atom_i | x_t = x). The square of x, the same for all atoms, is left out,
         and both are centred on c, the mean of the atoms: this costs one matrix product, and no
-        ``(batch, N, d)`` array.
+        ``(batch, N, d)`` array. Computed in float64.
         """
         self._check(x, sigma)
-        centre, rest, squares = self._centred
-        offset = self.log_weights.log_softmax(0) - 0.5 * (alpha / sigma) ** 2 * squares
-        return (alpha / sigma**2 * (x - alpha * centre) @ rest.mT).add_(offset)
+        queries, bias = self._centred.question(x.double(), self.log_weights, alpha, sigma)
+        return (queries @ self._centred.keys(torch.float64).mT + bias).to(x.dtype)
 
     def log_prob(self, x: State, alpha: Scale, sigma: Scale) -> LogDensity:
         """log p(x_t = x) = log sum_i w_i N(x; alpha atom_i, sigma^2 I), in nats."""
         self._check(x, sigma)
-        square = (x - alpha * self._centred[0]).square().sum(-1)
-        log_norm = 0.5 * self.dim * math.log(2 * math.pi * float(sigma) ** 2)
-
-        def mixture(rows):
-            return self.logits(rows, alpha, sigma).logsumexp(-1, keepdim=True)
-
-        return self._by_rows(mixture, x).squeeze(-1) - 0.5 * square / sigma**2 - log_norm
+        return AtomMoments(self, x.double(), alpha, sigma).log_prob.to(x.dtype)
 
     def denoise(self, x: State, alpha: Scale, sigma: Scale) -> State:
         """E[x_0 | x_t = x]: the mean of the atoms under the softmax of the logits."""
-        return self._by_rows(lambda r: self.logits(r, alpha, sigma).softmax(-1) @ self.atoms, x)
+        self._check(x, sigma)
+        return AtomMoments(self, x.double(), alpha, sigma).mean.to(x.dtype)
 
     def denoise_cov_product(self, x: State, alpha: Scale, sigma: Scale, v: State) -> State:
         """Cov[x_0 | x_t = x] v, row by row, without forming the ``(d, d)`` matrix."""
-
-        def product(rows):
-            x, v = rows.chunk(2, dim=-1)
-            weights = self.logits(x, alpha, sigma).softmax(-1)
-            rest = self._centred[1]
-            mean = weights @ rest
-            along = v @ rest.mT - (v * mean).sum(-1, keepdim=True)
-            weighted = weights * along
-            return weighted @ rest - weighted.sum(-1, keepdim=True) * mean
-
-        return self._by_rows(product, torch.cat(torch.broadcast_tensors(x, v), dim=-1))
+        self._check(x, sigma)
+        return AtomMoments(self, x.double(), alpha, sigma).cov_product(v.double()).to(x.dtype)
 
     def sample_denoised(
         self, x: State, alpha: Scale, sigma: Scale, *, generator: torch.Generator
@@ -147,17 +132,19 @@ class Empirical:
 
         return self._by_rows(draw, x)
 
+    def moments(self, x: State, alpha: Scale, sigma: Scale) -> AtomMoments:
+        """What is known of x_0 given a cloud ``x`` in float64, whatever the atoms' dtype is."""
+        self._check(x.to(self.dtype), sigma)
+        return AtomMoments(self, x, alpha, sigma)
+
     @cached_property
-    def _centred(self) -> tuple[Tensor, Tensor, Tensor]:
-        """The mean of the atoms, the atoms minus it, and the squared norms of these."""
-        centre = self.atoms.mean(0)
-        rest = self.atoms - centre
-        return centre, rest, rest.square().sum(-1)
+    def _centred(self) -> Centred:
+        return Centred(self.atoms)
 
     def _by_rows(self, fn: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
-        """``fn`` over blocks of rows of ``x``, so that at most BLOCK logits exist at a time."""
+        """``fn`` over blocks of rows of ``x``, so that few logits exist at a time."""
         flat = x.reshape(-1, x.shape[-1])
-        blocks = [fn(rows) for rows in flat.split(max(1, BLOCK // len(self.atoms)))]
+        blocks = [fn(rows) for rows in flat.split(max(1, attention.BLOCK // len(self.atoms)))]
         return torch.cat(blocks).unflatten(0, x.shape[:-1]) if x.ndim > 1 else blocks[0][0]
 
     def _check(self, x: Tensor, sigma: Scale) -> None:

@@ -10,7 +10,10 @@ from torch import Tensor
 
 from fsps_lite import checks
 from fsps_lite.likelihood import Likelihood
+from fsps_lite.moments import Moments
 from fsps_lite.operators import Linear
+from fsps_lite.priors.empirical import Empirical
+from fsps_lite.priors.round_moments import Round, RoundMoments
 from fsps_lite.types import LogDensity, Scale, State
 
 CALL = "GaussianMixture.isotropic(torch.tensor([[-1.0], [1.0]]), std=0.3)"
@@ -150,6 +153,28 @@ class GaussianMixture:
         covs = keep @ self.covs @ keep.mT + gain @ noise @ gain.mT  # Joseph: stays symmetric
         covs = (covs + covs.mT) / 2
         return GaussianMixture(self.log_weights + normal.log_prob(likelihood.y), means, covs)
+
+    def moments(self, x: State, alpha: Scale, sigma: Scale) -> Moments:
+        """What is known of x_0 given a cloud ``x`` in float64; with round components, by attention.
+
+        Components of one width, round, are atoms seen through more noise.
+        """
+        if self._round is None:
+            return Moments(self._double, x, alpha, sigma)
+        return RoundMoments(self._round, x, alpha, sigma)
+
+    @cached_property
+    def _round(self) -> Round | None:
+        """The centres and their one variance, if there is one."""
+        variance = self.covs[0, 0, 0].double()
+        one = torch.eye(self.dim, dtype=self.dtype) * self.covs[0, 0, 0]
+        if not torch.equal(self.covs, one.expand_as(self.covs)):
+            return None
+        return Round(Empirical(self.means, self.log_weights), variance)
+
+    @cached_property
+    def _double(self) -> "GaussianMixture":
+        return self if self.dtype == torch.float64 else self.to(torch.float64)
 
     @cached_property
     def _eigen(self) -> tuple[Tensor, Tensor]:

@@ -1,0 +1,148 @@
+"""The moments of x_0 given x_t when x_0 is one of N atoms: attention, once or twice.
+
+Not part of the public interface.
+"""
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from fsps_lite import attention, precision
+from fsps_lite.attention import Attended, attend
+from fsps_lite.moments import Moments
+from fsps_lite.types import LogDensity, Scale, State
+
+BLOCK = 4096  # atoms that are turned to float64 at a time
+PAIRS = 256  # products of two coordinates of y in memory at a time, for each atom of a block
+
+
+class Centred:
+    """Atoms about their mean, subtracted in float64, block by block.
+
+    Of float32 atoms one copy is kept, rounded; the exact one is made when it is asked for.
+    """
+
+    def __init__(self, atoms: Float[Tensor, "N d"]):
+        self.atoms = atoms
+        self.centre = sum(block.double().sum(0) for block in atoms.split(BLOCK)) / len(atoms)
+        self.squares = torch.cat([rest.square().sum(-1) for _, rest in self._blocks()])
+        self.radius = float(self.squares.detach().max().sqrt())
+
+    def keys(self, dtype: torch.dtype) -> Float[Tensor, "N d"]:
+        return self._kept if dtype == self.atoms.dtype else self._exact()
+
+    @cached_property
+    def _kept(self) -> Tensor:
+        kept = torch.empty_like(self.atoms)
+        for rows, rest in self._blocks():
+            kept[rows] = rest.to(kept.dtype)
+        return kept
+
+    def _blocks(self) -> Iterator[tuple[slice, Tensor]]:
+        for i in range(0, len(self.atoms), BLOCK):
+            rows = slice(i, i + BLOCK)
+            yield rows, self.atoms[rows].double() - self.centre
+
+    def _exact(self) -> Tensor:
+        return self.atoms.to(torch.float64, copy=True).sub_(self.centre)
+
+    def question(
+        self, x: State, log_weights: Float[Tensor, "N"], alpha: Scale, sigma: Scale
+    ) -> tuple[State, Float[Tensor, "N"]]:
+        """Queries and bias, of which queries keys' + bias are the logits of ``x``."""
+        bias = log_weights.double().log_softmax(0) - 0.5 * (alpha / sigma) ** 2 * self.squares
+        return alpha / sigma**2 * (x - alpha * self.centre), bias
+
+
+@dataclass(frozen=True)
+class AtomMoments(Moments):
+    """As :class:`Moments`, in closed form; in float32 inside where that is exact enough."""
+
+    @cached_property
+    def mean(self) -> State:
+        shift = self._attended.mean.double().reshape(self.x.shape)
+        return self.prior._centred.centre + shift
+
+    @cached_property
+    def log_prob(self) -> LogDensity:
+        square = (self.x - self.alpha * self.prior._centred.centre).square().sum(-1)
+        log_norm = 0.5 * self.prior.dim * math.log(2 * math.pi * float(self.sigma) ** 2)
+        log_sum = self._attended.log_sum.reshape(square.shape)
+        return log_sum - 0.5 * square / self.sigma**2 - log_norm
+
+    @attention.flushed()
+    def cov_product(self, v: State) -> State:
+        """sum_i w_i (a_i - m) (a_i - m).v: the mean is subtracted after the sums."""
+        (queries, _), keys = self._question, self._keys
+        along = v.expand(self.x.shape).reshape(queries.shape).to(queries.dtype)
+        mean, answers = self._attended.mean, []
+        for rows, columns in self._weights(keys):
+            m, a = mean[rows], along[rows]
+            answers.append(sum(_weighted(w, keys[atoms], a, m) for atoms, w in columns))
+        return torch.cat(answers).double().reshape(self.x.shape)
+
+    @attention.flushed()
+    def projected_cov(self, matrix: Float[Tensor, "m d"]) -> Float[Tensor, "*batch m m"]:
+        """A Cov A' by products of pairs of coordinates of A a_i: one pass, and no (d, d) matrix.
+
+        In float64, because the square of the mean is subtracted from a mean of squares.
+        """
+        seen = matrix.double() @ self.prior._centred.keys(torch.float64).mT
+        packed = [_second_moments(seen, columns) for _, columns in self._weights(self._keys)]
+        m = len(matrix)
+        pair = torch.zeros(m, m, dtype=torch.long)
+        i, j = torch.triu_indices(m, m)
+        pair[i, j] = pair[j, i] = torch.arange(len(i))
+        return torch.cat(packed)[:, pair].reshape(*self.x.shape[:-1], m, m)
+
+    @cached_property
+    def _question(self) -> tuple[Tensor, Tensor]:
+        """Queries ``(B, d)`` in the arithmetic that it needs, and the bias in float64."""
+        prior = self.prior
+        queries, bias = prior._centred.question(self.x, prior.log_weights, self.alpha, self.sigma)
+        return queries.reshape(-1, prior.dim).to(self.arithmetic), bias
+
+    @property
+    def _keys(self) -> Tensor:
+        return self.prior._centred.keys(self.arithmetic)
+
+    @property
+    def arithmetic(self) -> torch.dtype:
+        """What the sums over atoms are computed in."""
+        prior, radius = self.prior, self.prior._centred.radius
+        size = len(prior.atoms)
+        return precision.arithmetic(prior.dtype, size, radius, self.alpha, self.sigma)
+
+    @cached_property
+    def _attended(self) -> Attended:
+        (queries, bias), keys = self._question, self._keys
+        return attend(queries, keys, keys, bias)
+
+    def _weights(self, keys: Tensor):
+        queries, bias = self._question
+        return attention.weights(queries, keys, bias, self._attended.log_sum)
+
+
+def _weighted(w: Tensor, keys: Tensor, v: Tensor, mean: Tensor) -> Tensor:
+    """sum_i w_i (k_i - mean) (k_i - mean).v over the atoms of one block."""
+    share = (v @ keys.mT).sub_((v * mean).sum(-1, keepdim=True)).mul_(w)
+    return share @ keys - share.sum(-1, keepdim=True) * mean
+
+
+def _second_moments(seen: Float[Tensor, "m N"], columns) -> Float[Tensor, "b pairs"]:
+    """The covariances of each pair of rows of ``seen``, under the weights of each point."""
+    i, j = torch.triu_indices(len(seen), len(seen))
+    mass = first = second = 0.0
+    for atoms, w in columns:
+        w, y = w.double(), seen[:, atoms]
+        chunks = zip(i.split(PAIRS), j.split(PAIRS), strict=True)
+        mass = mass + w.sum(-1, keepdim=True)
+        first = first + w @ y.mT
+        second = second + torch.cat([w @ y[a].mul_(y[b]).mT for a, b in chunks], dim=-1)
+    mean = first / mass
+    return second / mass - mean[:, i] * mean[:, j]

@@ -1,0 +1,49 @@
+"""What the bench compares is the same: the textbook's scores are the engine's. No test times."""
+
+import pytest
+import torch
+from torch.testing import assert_close
+
+from benchmarks.__main__ import grid, row
+from benchmarks.case import METHODS, Case, Setup
+from benchmarks.figure import scaling
+
+
+@pytest.mark.parametrize("t", [0.05, 0.3, 0.8])
+@pytest.mark.parametrize("d", [1, 2, 11])
+@pytest.mark.parametrize("method", METHODS)
+def test_the_textbook_says_what_the_engine_says(method, d, t):
+    setup = Setup.of(Case(method, d, 60, 7, "float64", t))
+    x = torch.cat(setup.x)
+    wanted = setup.textbook(x)
+    assert_close(setup.engine(x, t), wanted, rtol=1e-8, atol=1e-9 * float(wanted.abs().max()))
+    assert setup.error(t) < 1e-9
+
+
+def test_a_cell_says_what_it_measured_and_why_it_did_not():
+    found = Case("DPS", 2, 300, 5).measure()
+    assert found["speedup"] == pytest.approx(found["textbook_ms"] / found["engine_ms"])
+    assert found["error"] < 1e-6
+    assert found["arithmetic"] == "float32"
+    large = Case("score", 2, 300, 5, patience=0.0).measure()
+    assert large["speedup"] is None
+    assert large["textbook_skipped"].startswith("about")
+    assert len(row(found)) == len(row(large))
+    assert Case("score", 784, 100_000, 2048)._too_big() == "2569 GB"
+
+
+def test_the_grid_is_what_was_asked_for():
+    cells = grid()
+    assert {c.d for c in cells} == {1, 2, 64, 784}
+    assert {c.n for c in cells} == {256, 2000, 20_000, 100_000}
+    assert {c.batch for c in cells} == {256, 2048}
+    assert {c.dtype for c in cells} == {"float32", "float64"}
+    assert {c.method for c in cells} == set(METHODS)
+
+
+def test_the_figure_has_a_panel_for_each_dimension():
+    cell = {"method": "score", "batch": 256, "t": 0.8, "dtype": "float32", "textbook_ms": None}
+    results = [cell | {"d": d, "n": n, "engine_ms": 1.0 * n} for d in (1, 2) for n in (10, 100)]
+    axes = scaling(results).axes
+    assert [axis.get_title() for axis in axes] == ["d = 1", "d = 2"]
+    assert [list(line.get_xdata()) for line in axes[0].lines][2] == [10, 100]
