@@ -9,7 +9,7 @@ from torch import Tensor
 
 from fsps_lite import checks
 from fsps_lite.moments import Latest, Moments
-from fsps_lite.priors import Empirical, GaussianMixture
+from fsps_lite.priors import Empirical, GaussianMixture, ShardedEmpirical
 from fsps_lite.schedules import Schedule
 from fsps_lite.types import LogDensity, Prior, State, Time
 
@@ -109,7 +109,9 @@ class Diffusion:
     def _given(self, x: State, t: Time) -> Moments:
         """What the prior knows of x_0 given ``x``: the answer before this, if it was asked that."""
         x64, alpha, sigma = self._at(x, t)
-        if not isinstance(self.prior, Empirical | GaussianMixture):  # a network may have changed
+        if not isinstance(
+            self.prior, Empirical | GaussianMixture | ShardedEmpirical
+        ):  # a network may have changed
             return Moments(self._exact, x64, alpha, sigma)
         known = self._latest.at(x64, alpha, sigma)
         return known or self._latest.keep(self.prior.moments(x64.clone(), alpha, sigma))
