@@ -11,7 +11,7 @@ from fsps_lite import checks
 from fsps_lite.moments import Latest, Moments
 from fsps_lite.priors import Empirical, GaussianMixture, ShardedEmpirical
 from fsps_lite.schedules import Schedule
-from fsps_lite.types import LogDensity, Prior, State, Time
+from fsps_lite.types import LogDensity, Prior, State, Time, Where
 
 
 @dataclass(frozen=True)
@@ -37,6 +37,10 @@ class Diffusion:
             raise TypeError(
                 checks.complaint("`prior` must come first, before the schedule", got, call)
             )
+
+    def to(self, where: Where) -> "Diffusion":
+        """The same distribution in another dtype, or on another device."""
+        return Diffusion(self.prior.to(where), self.schedule)
 
     def __call__(self, x: State, t: Time) -> State:
         """The score: a Diffusion is a PosteriorScore."""

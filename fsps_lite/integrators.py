@@ -31,7 +31,7 @@ def times(
     Even steps in log-SNR put the work where the cloud takes shape; see (Lu et al., 2022b).
     """
     _check_grid(schedule, steps, start, stop, spacing)
-    even = torch.linspace(0, 1, steps + 1, dtype=torch.float64)
+    even = torch.linspace(0, 1, steps + 1, dtype=torch.float64, device="cpu")
     if spacing == "time":
         t = start + (stop - start) * even
     else:

@@ -80,9 +80,9 @@ class AtomMoments(Moments):
         seen = self.prior._centred.rest @ matrix.double().mT
         packed = [_second_moments(seen, columns) for _, columns in self._weights()]
         m = len(matrix)
-        pair = torch.zeros(m, m, dtype=torch.long)
-        i, j = torch.triu_indices(m, m)
-        pair[i, j] = pair[j, i] = torch.arange(len(i))
+        i, j = torch.triu_indices(m, m, device=seen.device)
+        pair = i.new_zeros(m, m)
+        pair[i, j] = pair[j, i] = torch.arange(len(i), device=seen.device)
         return torch.cat(packed)[:, pair].reshape(*self.x.shape[:-1], m, m)
 
     @cached_property
@@ -116,7 +116,7 @@ def _weighted(w: Tensor, keys: Tensor, v: Tensor, mean: Tensor) -> Tensor:
 
 def _second_moments(seen: Float[Tensor, "N m"], columns) -> Float[Tensor, "b pairs"]:
     """The covariances of each pair of columns of ``seen``, under the weights of each row."""
-    i, j = torch.triu_indices(seen.shape[1], seen.shape[1])
+    i, j = torch.triu_indices(seen.shape[1], seen.shape[1], device=seen.device)
     mass = first = second = 0.0
     for atoms, w in columns:
         w, y = w.double(), seen[atoms]

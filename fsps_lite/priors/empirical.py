@@ -12,7 +12,7 @@ from torch import Tensor
 
 from fsps_lite import attention, checks
 from fsps_lite.priors.atom_moments import AtomMoments, Centred
-from fsps_lite.types import LogDensity, LogLikelihood, Prior, Scale, State
+from fsps_lite.types import LogDensity, LogLikelihood, Prior, Scale, State, Where
 
 CALL = "Empirical.from_samples(torch.randn(1000, 2, dtype=torch.float64))"
 
@@ -82,9 +82,9 @@ class Empirical:
         weights, atoms = self.log_weights.double().softmax(0), self.atoms.double()
         return (weights @ (atoms - weights @ atoms).square().sum(-1)).to(self.dtype)
 
-    def to(self, dtype: torch.dtype) -> "Empirical":
-        """The same prior in another dtype."""
-        return replace(self, atoms=self.atoms.to(dtype), log_weights=self.log_weights.to(dtype))
+    def to(self, where: Where) -> "Empirical":
+        """The same prior in another dtype, or on another device."""
+        return replace(self, atoms=self.atoms.to(where), log_weights=self.log_weights.to(where))
 
     def sample(self, n: int, *, generator: torch.Generator) -> State:
         """Draw ``n`` atoms with their weights, with replacement. ``(n, d)``."""

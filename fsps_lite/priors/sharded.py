@@ -13,7 +13,7 @@ from torch import Tensor
 from fsps_lite import checks
 from fsps_lite.moments import Moments
 from fsps_lite.priors.empirical import Empirical
-from fsps_lite.types import LogDensity, LogLikelihood, Scale, State
+from fsps_lite.types import LogDensity, LogLikelihood, Scale, State, Where
 
 TIMEOUT = 60.0  # seconds that a rank waits for the others
 
@@ -67,9 +67,9 @@ class ShardedEmpirical:
         """1 / sum_i w_i^2 over the atoms of all ranks (Kong, 1992)."""
         return 1 / float(self._sum(self._weight**2 / self.part.effective_size))
 
-    def to(self, dtype: torch.dtype) -> "ShardedEmpirical":
-        """The same prior in another dtype."""
-        return replace(self, part=self.part.to(dtype))
+    def to(self, where: Where) -> "ShardedEmpirical":
+        """The same prior in another dtype, or on another device (NCCL wants its own a rank)."""
+        return replace(self, part=self.part.to(where))
 
     def condition(self, likelihood: LogLikelihood) -> "ShardedEmpirical":
         """Bayes, on each rank for its own atoms: a rank may be left with no weight at all."""
