@@ -56,6 +56,7 @@ from fsps_lite.priors import Denoiser, Empirical, GaussianMixture
 from fsps_lite.problem import Problem
 from fsps_lite.report import Finding, Report, compare, diagnose, diagnose_samples
 from fsps_lite.schedules import VE, VP, Cosine, FlowMatching, Schedule
+from fsps_lite.sweep import sweep
 from fsps_lite.trajectory import Trajectory, march
 
 __version__ = "0.1.0"
@@ -123,6 +124,7 @@ __all__ = [
     "problems",
     "score_error",
     "sliced_wasserstein",
+    "sweep",
     "theory",
     "times",
     "total_variation",

@@ -33,7 +33,7 @@ class Attended:
 @contextmanager
 def flushed():
     """Weights below 1e-308 (in float32, 1e-38) count as 0: on a CPU they cost ten times as much."""
-    before = bool(torch.tensor(2.0**-1074, dtype=torch.float64) * 1.0 == 0)
+    before = bool(torch.tensor(2.0**-1074, dtype=torch.float64, device="cpu") * 1.0 == 0)
     torch.set_flush_denormal(True)
     try:
         yield
@@ -133,7 +133,7 @@ def _suits_fused(queries: Tensor, keys: Tensor, values: Tensor, bias: Tensor) ->
 @cache
 def _works(dtype: torch.dtype) -> bool:
     """Whether the fused kernel does on a small case what the products do."""
-    keys = torch.linspace(-1, 1, 10, dtype=dtype).reshape(5, 2)
+    keys = torch.linspace(-1, 1, 10, dtype=dtype, device="cpu").reshape(5, 2)
     case = keys[1:4] * 3, keys, keys, keys[:, 0] - keys[:, 1] ** 2
     try:
         mine, other = _fused(*case), _by_products(*case)

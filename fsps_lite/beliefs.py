@@ -76,7 +76,7 @@ def score_error(
     checks.count("n", n, "score_error(score, problem.posterior, t, n=1000, generator=g)")
     schedule = posterior.schedule
     x0 = posterior.sample(n, 0.0, generator=generator)
-    eps = torch.randn(x0.shape, generator=generator, dtype=x0.dtype)
+    eps = torch.randn(x0.shape, generator=generator, dtype=x0.dtype, device=x0.device)
     squares, sizes = [], []
     for time in t:
         x = schedule.alpha(time) * x0 + schedule.sigma(time) * eps

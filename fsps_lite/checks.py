@@ -72,7 +72,8 @@ def state(name: str, x: Tensor, dim: int, dtype: torch.dtype, call: str) -> None
 
 def positive(name: str, value: Tensor | int | float, call: str, *, zero: bool = False) -> None:
     """Every entry of ``value`` must be a finite number above zero, or ``zero`` where allowed."""
-    entries = torch.as_tensor(value, dtype=torch.float64)
+    device = value.device if isinstance(value, Tensor) else "cpu"
+    entries = torch.as_tensor(value, dtype=torch.float64, device=device)
     above = entries >= 0 if zero else entries > 0
     if not bool((above & torch.isfinite(entries)).all()):
         what = f"`{name}` must be {'zero or more' if zero else 'positive'} and finite"

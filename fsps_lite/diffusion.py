@@ -9,9 +9,12 @@ from torch import Tensor
 
 from fsps_lite import checks
 from fsps_lite.moments import Latest, Moments
-from fsps_lite.priors import Empirical, GaussianMixture
+from fsps_lite.priors import Empirical, GaussianMixture, ShardedEmpirical
 from fsps_lite.schedules import Schedule
-from fsps_lite.types import LogDensity, Prior, Scale, State, Time
+from fsps_lite.types import LogDensity, Prior, Scale, State, Time, Where
+
+
+KNOWN = Empirical | GaussianMixture | ShardedEmpirical  # priors that answer by moments
 
 
 @dataclass(frozen=True)
@@ -37,6 +40,10 @@ class Diffusion:
             raise TypeError(
                 checks.complaint("`prior` must come first, before the schedule", got, call)
             )
+
+    def to(self, where: Where) -> "Diffusion":
+        """The same distribution in another dtype, or on another device."""
+        return Diffusion(self.prior.to(where), self.schedule)
 
     def __call__(self, x: State, t: Time) -> State:
         """The score: a Diffusion is a PosteriorScore."""
@@ -108,7 +115,7 @@ class Diffusion:
 
     def _given(self, x64: State, alpha: Scale, sigma: Scale) -> Moments:
         """What the prior knows of x_0 given x_t: the answer before this, if it was asked that."""
-        if not isinstance(self.prior, Empirical | GaussianMixture):  # a network may have changed
+        if not isinstance(self.prior, KNOWN):  # a network may have changed since
             return Moments(self._exact, x64, alpha, sigma)
         known = self._latest.at(x64, alpha, sigma)
         return known or self._latest.keep(self.prior.moments(x64.clone(), alpha, sigma))

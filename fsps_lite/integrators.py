@@ -20,7 +20,7 @@ from fsps_lite.types import PosteriorScore, State, Time
 
 def times(
     schedule: Schedule,
-    steps: int,
+    steps: int = 50,
     *,
     start: float = 1.0,
     stop: float = 1e-3,
@@ -28,10 +28,12 @@ def times(
 ) -> Float[Tensor, "T"]:
     """``steps + 1`` times from ``start`` down to ``stop``, even in log-SNR or in time. Float64.
 
-    Even steps in log-SNR put the work where the cloud takes shape; see (Lu et al., 2022b).
+    Even steps in log-SNR put the work where the cloud takes shape; see (Lu et al., 2022b). With the
+    default, :func:`dpm_solver` is as near to the law of its score as 20,000 particles can tell, on
+    every problem of the gallery with d <= 2 (benchmarks/integrators.py).
     """
     _check_grid(schedule, steps, start, stop, spacing)
-    even = torch.linspace(0, 1, steps + 1, dtype=torch.float64)
+    even = torch.linspace(0, 1, steps + 1, dtype=torch.float64, device="cpu")
     if spacing == "time":
         t = start + (stop - start) * even
     else:
@@ -121,11 +123,12 @@ def dpm_solver(
     t: Tensor,
     *,
     generator: torch.Generator,
-    eta: float = 1.0,
+    eta: float = 0.6,
 ) -> Trajectory:
     """(SDE-)DPM-Solver++(2M): exact in the linear part, the denoiser extrapolated from two steps.
 
-    eta = 1 is the reverse SDE, eta = 0 the probability flow (Lu et al., 2022b). One score a step.
+    eta = 1 is the reverse SDE, eta = 0 the probability flow (Lu et al., 2022b), and all between
+    keep the same densities; with few steps the default errs least. One score a step.
     """
     _check_eta(eta)
     before = []  # the denoised cloud and the step of the step before

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from fsps_lite import checks
 from fsps_lite.operators import Linear, Nonlinear
-from fsps_lite.types import LogDensity, Measurement, State
+from fsps_lite.types import LogDensity, Measurement, State, Where
 
 CALL = "Likelihood(Linear(torch.eye(2)), y=torch.zeros(2), noise_std=0.5)"
 
@@ -55,7 +55,7 @@ class Likelihood:
     @property
     def noise_factor(self) -> Float[Tensor, "m m"]:
         """L, lower triangular, such that the noise is L eps. ``(m, m)``, units of y."""
-        std = torch.as_tensor(self.noise_std, dtype=self.y.dtype)
+        std = torch.as_tensor(self.noise_std, dtype=self.y.dtype, device=self.y.device)
         return std if std.ndim == 2 else torch.diag_embed(std.expand(len(self.y)))
 
     @property
@@ -79,11 +79,11 @@ class Likelihood:
         )
         return clean + eps @ self.noise_factor.mT
 
-    def to(self, dtype: torch.dtype) -> "Likelihood":
-        """The same likelihood in another dtype."""
-        operator = self.operator.to(dtype) if isinstance(self.operator, Linear) else self.operator
-        std = self.noise_std.to(dtype) if isinstance(self.noise_std, Tensor) else self.noise_std
-        return Likelihood(operator, self.y.to(dtype), std)
+    def to(self, where: Where) -> "Likelihood":
+        """The same likelihood in another dtype, or on another device."""
+        operator = self.operator.to(where) if isinstance(self.operator, Linear) else self.operator
+        std = self.noise_std.to(where) if isinstance(self.noise_std, Tensor) else self.noise_std
+        return Likelihood(operator, self.y.to(where), std)
 
     def _predict(self, x: State) -> Measurement:
         predicted = self.operator(x)

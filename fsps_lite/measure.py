@@ -20,7 +20,7 @@ from fsps_lite.metrics import mode_weights
 from fsps_lite.priors import Empirical
 from fsps_lite.problem import Problem
 from fsps_lite.trajectory import Trajectory
-from fsps_lite.types import PosteriorScore, State
+from fsps_lite.types import PosteriorScore, State, Time, Times
 
 LOST, WORST = "diverged particles", "spread ratio, worst over t"
 FAR = 1e6  # from 0, in units of x: a particle that diverged
@@ -55,7 +55,7 @@ def run(problem: Problem, score: PosteriorScore, n: int, steps: int, seed: int) 
     """The same noise for every score: each starts from this seed."""
     paths = []
     for count in (steps, 2 * steps):
-        g = torch.Generator().manual_seed(seed)
+        g = torch.Generator(problem.device).manual_seed(seed)
         noise = problem.schedule.noise(n, problem.prior.dim, generator=g, dtype=problem.prior.dtype)
         grid = times(problem.schedule, count, stop=STOP)
         with warnings.catch_warnings():
@@ -66,7 +66,7 @@ def run(problem: Problem, score: PosteriorScore, n: int, steps: int, seed: int) 
 
 def sampler(problem: Problem, done: Run, seed: int) -> Measured:
     """Every number and curve of one sampler: what it does, and what its score believes."""
-    g = torch.Generator().manual_seed(seed + 1)
+    g = torch.Generator(problem.device).manual_seed(seed + 1)
     found, finer = (of_cloud(problem, x, seed) for x in (done.path.final, done.finer))
     alive = done.path.x[:, near(done.path.final)]
     if alive.shape[1] < 2:
@@ -85,8 +85,8 @@ def sampler(problem: Problem, done: Run, seed: int) -> Measured:
     clean = problem.posterior.sample(alive.shape[1], 0.0, generator=g)
     stops = early_stopping(pick, problem.diffusion, clean, generator=g)
     curves = {
-        "spread ratio": (path.t, ratio),
-        "score error": (believed.t, believed.relative.sqrt()),
+        "spread ratio": (path.t, ratio.cpu()),
+        "score error": (believed.t, believed.relative.sqrt().cpu()),
         "distance if stopped": (pick.t, stops.denoised),
     }
     return Measured(found, finer, curves)
@@ -94,14 +94,14 @@ def sampler(problem: Problem, done: Run, seed: int) -> Measured:
 
 def samples(problem: Problem, x: State, seed: int) -> Measured:
     """What a cloud at the time STOP tells, whatever made it: numbers, and its quantiles."""
-    share = (torch.arange(len(x), dtype=torch.float64) + 0.5) / len(x)
-    curves = {"quantiles of x[0]": (share, x[:, 0].sort().values)}
+    share = (torch.arange(len(x), dtype=torch.float64, device="cpu") + 0.5) / len(x)
+    curves = {"quantiles of x[0]": (share, x[:, 0].sort().values.cpu())}
     return Measured(of_cloud(problem, x, seed), {}, curves)
 
 
 def of_cloud(problem: Problem, x: State, seed: int) -> Numbers:
     """The numbers that the last cloud alone can tell: x is at the time STOP."""
-    g = torch.Generator().manual_seed(seed + 2)
+    g = torch.Generator(problem.device).manual_seed(seed + 2)
     alive = near(x)
     found = {LOST: Estimate(float((~alive).sum()), 0.0)}
     x, n = x[alive], len(x)
@@ -109,7 +109,7 @@ def of_cloud(problem: Problem, x: State, seed: int) -> Numbers:
         return found
     truth = problem.posterior.sample(n, STOP, generator=g)
     found["distance"] = distance(x, truth, generator=g)
-    found["spread ratio at the end"] = spread_ratio(problem, x, torch.tensor(STOP).double())
+    found["spread ratio at the end"] = spread_ratio(problem, x, STOP)
     if problem.modes is None:
         return found
     shares, _ = mode_weights(x / problem.schedule.alpha(STOP), problem.modes)
@@ -131,7 +131,7 @@ def beliefs(problem: Problem, done: Run, g: torch.Generator) -> ScoreError:
     return score_error(done.score, problem.posterior, t, n=PATHS, generator=g)
 
 
-def spread_ratio(problem: Problem, x: State, t: Tensor) -> Estimate:
+def spread_ratio(problem: Problem, x: State, t: Time) -> Estimate:
     """The standard deviation of the cloud over that of the true p(x_t | y)."""
     variance = Estimate.of((x - x.mean(0)).square().sum(-1))
     ratio = spreads(x) / true_spread(problem, t)
@@ -153,7 +153,7 @@ def spreads(x: Tensor) -> Tensor:
     return x.var(dim=-2).sum(-1).sqrt()
 
 
-def true_spread(problem: Problem, t: Tensor) -> Tensor:
+def true_spread(problem: Problem, t: Times) -> Tensor:
     """The same for p(x_t | y), without sampling: alpha^2 Var x_0 + sigma^2 d."""
     schedule, prior = problem.schedule, problem.posterior.prior
     return (schedule.alpha_bar(t) * prior.total_variance + schedule.variance(t) * prior.dim).sqrt()
@@ -166,7 +166,7 @@ def near(x: State) -> Bool[Tensor, "n"]:
 
 def thinned(path: Trajectory, most: int) -> Trajectory:
     """At most this many of the times of a path, the first and the last among them."""
-    pick = torch.linspace(0, len(path.t) - 1, min(most, len(path.t))).round().long()
+    pick = torch.linspace(0, len(path.t) - 1, min(most, len(path.t)), device="cpu").round().long()
     return Trajectory(path.t[pick], path.x[pick])
 
 

@@ -45,7 +45,8 @@ def sliced_wasserstein(
     """The mean of W1 over random directions (Rabin et al., 2012). Units of x; d = 1 gives W1."""
     _check_pair(x, y)
     checks.count("directions", directions, "sliced_wasserstein(x, y, generator=g, directions=200)")
-    u = torch.randn(directions, x.shape[-1], generator=generator, dtype=x.dtype)
+    size = directions, x.shape[-1]
+    u = torch.randn(size, generator=generator, dtype=x.dtype, device=generator.device)
     u = u / u.norm(dim=-1, keepdim=True)
     shadows = [wasserstein1((x @ v).unsqueeze(-1), (y @ v).unsqueeze(-1)) for v in u]
     return sum(shadows) / directions

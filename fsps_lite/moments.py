@@ -41,7 +41,7 @@ class Moments:
     def projected_cov(self, matrix: Float[Tensor, "m d"]) -> Float[Tensor, "*batch m m"]:
         """A Cov[x_0 | x_t = x] A', by min(m, d) products."""
         m, d = matrix.shape
-        directions = matrix if m < d else torch.eye(d).to(matrix)
+        directions = matrix if m < d else torch.eye(d, device=matrix.device).to(matrix)
         columns = [self.cov_product(v.expand_as(self.x)) for v in directions]
         products = matrix @ torch.stack(columns, dim=-1)
         return products if m < d else products @ matrix.mT

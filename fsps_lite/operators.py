@@ -12,7 +12,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from fsps_lite import checks
-from fsps_lite.types import Measurement, State
+from fsps_lite.types import Measurement, State, Where
 
 
 @dataclass(frozen=True)
@@ -46,10 +46,10 @@ class Linear:
         y = x @ self.matrix.mT
         return y if self.offset is None else y + self.offset
 
-    def to(self, dtype: torch.dtype) -> "Linear":
-        """The same operator in another dtype."""
-        offset = None if self.offset is None else self.offset.to(dtype)
-        return Linear(self.matrix.to(dtype), offset)
+    def to(self, where: Where) -> "Linear":
+        """The same operator in another dtype, or on another device."""
+        offset = None if self.offset is None else self.offset.to(where)
+        return Linear(self.matrix.to(where), offset)
 
 
 @dataclass(frozen=True)
@@ -82,7 +82,7 @@ def mask(observed: Bool[Tensor, "d"], *, dtype: torch.dtype = torch.float64) -> 
         raise TypeError(checks.complaint("`observed` must be a boolean torch.Tensor", got, call))
     if not observed.any():
         raise ValueError(checks.complaint("`observed` must hold a True", "none", call))
-    return Linear(torch.eye(len(observed), dtype=dtype)[observed])
+    return Linear(torch.eye(len(observed), dtype=dtype, device=observed.device)[observed])
 
 
 def downsample(side: int, factor: int, *, dtype: torch.dtype = torch.float64) -> Linear:

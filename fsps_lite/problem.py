@@ -1,6 +1,6 @@
 """A problem: what was measured, and what was known before."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import torch
@@ -11,6 +11,7 @@ from fsps_lite.likelihood import Likelihood
 from fsps_lite.operators import Linear
 from fsps_lite.priors import Empirical, GaussianMixture
 from fsps_lite.schedules import VP, Schedule
+from fsps_lite.types import Where
 
 MOST_MODES = 20  # atoms that are counted one by one
 POINTS = 401  # quadrature points an axis, in the plane
@@ -30,6 +31,15 @@ class Problem:
     likelihood: Likelihood
     schedule: Schedule = field(default_factory=VP)
     moral: str = ""
+
+    @property
+    def device(self) -> torch.device:
+        """Where prior and measurement live."""
+        return self.likelihood.y.device
+
+    def to(self, where: Where) -> "Problem":
+        """The same problem in another dtype, or on another device."""
+        return replace(self, prior=self.prior.to(where), likelihood=self.likelihood.to(where))
 
     @property
     def diffusion(self) -> Diffusion:
@@ -78,7 +88,7 @@ class Problem:
         if prior.dim == 1:
             return quadrature.line(prior, self.likelihood, float(low), float(high))
         axes = [
-            torch.linspace(float(a), float(b), POINTS, dtype=prior.dtype)
+            torch.linspace(float(a), float(b), POINTS, dtype=prior.dtype, device=self.device)
             for a, b in zip(low, high, strict=True)
         ]
         return Empirical.on_grid(prior.log_prob, axes)

@@ -81,11 +81,12 @@ def interpolated(fn: Callable[[Tensor], Tensor], x: Tensor, pieces: int) -> Tens
     used, k = place.floor().clamp(max=pieces - 1).unique(return_inverse=True)
     if not len(x) > 2 * PLACES * len(used):
         return fn(x)
-    nodes = low + (used[:, None] + (1 + torch.cos(ANGLES)) / 2) * (high - low) / pieces
+    fit, powers, cosines = (c.to(x.device) for c in (FIT, POWERS, torch.cos(ANGLES)))
+    nodes = low + (used[:, None] + (1 + cosines) / 2) * (high - low) / pieces
     values = fn(nodes.flatten()).reshape(-1, PLACES)
-    coefficients = values @ FIT.mT
+    coefficients = values @ fit.mT
     angle = (2 * (place - used[k]) - 1).clamp(-1, 1).arccos()
-    y = (coefficients[k] * torch.cos(angle[:, None] * POWERS)).sum(-1)
+    y = (coefficients[k] * torch.cos(angle[:, None] * powers)).sum(-1)
     rough = coefficients[:, -2:].abs().amax(-1) > ACCURACY * values.abs().max()
     if bool(rough.any()):
         rest = rough[k]
@@ -95,7 +96,7 @@ def interpolated(fn: Callable[[Tensor], Tensor], x: Tensor, pieces: int) -> Tens
 
 def line(prior: GaussianMixture, likelihood: Likelihood, low: float, high: float) -> Line:
     """The prior as atoms, close together where it, or the likelihood, bends."""
-    exact, given = prior.to(torch.float64), likelihood.to(torch.float64)
+    exact, given = (known.to(torch.float64).to("cpu") for known in (prior, likelihood))
 
     def log_joint(x):
         return exact.log_prob(x) + given.log_prob(x)
@@ -104,13 +105,15 @@ def line(prior: GaussianMixture, likelihood: Likelihood, low: float, high: float
     left, width = _panels(log_joint, low, high)
     atoms = _nodes(left, width)
     log_widths = (width[:, None] / 2 * WEIGHTS).flatten().log()
-    return Line(atoms, exact.log_prob(atoms) + log_widths).to(prior.dtype)
+    return Line(atoms, exact.log_prob(atoms) + log_widths).to(prior.dtype).to(prior.means.device)
 
 
 def _ends(log_density: Callable, low: float, high: float) -> tuple[float, float]:
     """Move the ends apart until the density has died away at both."""
     while True:
-        log_p = log_density(torch.linspace(low, high, 2001, dtype=torch.float64)[:, None])
+        log_p = log_density(
+            torch.linspace(low, high, 2001, dtype=torch.float64, device="cpu")[:, None]
+        )
         if max(log_p[0], log_p[-1]) < log_p.max() - ENDS:
             return low, high
         low, high = low - (high - low) / 8, high + (high - low) / 8
@@ -118,7 +121,8 @@ def _ends(log_density: Callable, low: float, high: float) -> tuple[float, float]
 
 def _panels(log_density: Callable, low: float, high: float) -> tuple[Tensor, Tensor]:
     """Left ends and widths of panels, halved until the density is a polynomial in each."""
-    edges = torch.linspace(low, high, min(PANELS, int((high - low) / WIDTH) + 1) + 1).double()
+    count = min(PANELS, int((high - low) / WIDTH) + 1)
+    edges = torch.linspace(low, high, count + 1, device="cpu").double()
     left, width, done = edges[:-1], edges.diff(), []
     top = log_density(_nodes(left, width)).max()
     while len(left):

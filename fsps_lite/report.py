@@ -213,9 +213,9 @@ def diagnose_samples(
     call = "diagnose_samples(problem, samples, name='my sampler')"
     checks.state("samples", samples, problem.prior.dim, problem.prior.dtype, call)
     checks.shape("samples", samples, ("n", problem.prior.dim), call)
-    g, schedule = torch.Generator().manual_seed(seed), problem.schedule
+    g, schedule = torch.Generator(problem.device).manual_seed(seed), problem.schedule
     exact = problem.posterior.sample(len(samples), measure.STOP, generator=g)
-    eps = torch.randn(samples.shape, generator=g, dtype=samples.dtype)
+    eps = torch.randn(samples.shape, generator=g, dtype=samples.dtype, device=g.device)
     noisy = schedule.alpha(measure.STOP) * samples + schedule.sigma(measure.STOP) * eps
     found, null = (measure.samples(problem, x, seed) for x in (noisy, exact))
     return _report(problem, name, {"n": len(samples), "seed": seed}, found, null)

@@ -24,7 +24,8 @@ def unit_time(t: Times) -> Tensor:
 
     Raises ValueError when a time lies outside [0, 1] or is NaN.
     """
-    t = torch.as_tensor(t, dtype=torch.float64)
+    device = t.device if isinstance(t, Tensor) else "cpu"  # as a number it goes with any device
+    t = torch.as_tensor(t, dtype=torch.float64, device=device)
     ends = t.detach().aminmax() if t.ndim else (t.detach(),)
     if not all(0 <= float(end) <= 1 for end in ends):
         got = t.item() if t.ndim == 0 else f"values from {t.min():.3g} to {t.max():.3g}"

@@ -18,6 +18,7 @@ Measurement = Float[Tensor, "*batch m"]
 LogDensity = Float[Tensor, "*batch"]
 Time = int | float | Float[Tensor, ""]
 Times = int | float | Float[Tensor, "*times"]
+Where = torch.dtype | torch.device | str  # what Tensor.to takes: a dtype, or a device
 Scale = int | float | Float[Tensor, ""]
 
 
@@ -51,7 +52,7 @@ class Prior(Protocol):
     @property
     def dtype(self) -> torch.dtype: ...
 
-    def to(self, dtype: torch.dtype) -> "Prior": ...
+    def to(self, where: Where) -> "Prior": ...
 
     def sample(self, n: int, *, generator: torch.Generator) -> State: ...
 

@@ -14,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.testing import assert_close
 
+from benchmarks import integrators as benchmark
 from fsps_lite import (
     VE,
     VP,
@@ -46,7 +47,7 @@ RUNS = {
     "heun": lambda *a, generator: heun(*a),
     "dpm_solver, eta = 0": lambda *a, **k: dpm_solver(*a, eta=0.0, **k),
     "dpm_solver, eta = 0.5": lambda *a, **k: dpm_solver(*a, eta=0.5, **k),
-    "dpm_solver, eta = 1": dpm_solver,
+    "dpm_solver, eta = 1": lambda *a, **k: dpm_solver(*a, eta=1.0, **k),
     "exact_kernel": exact_kernel,
 }
 # Hundreds of steps: without the shape checks, which the short runs below go through.
@@ -436,3 +437,19 @@ def test_grids_are_even(schedule, steps, start, stop):
 def test_a_grid_in_time_may_end_at_zero():
     t = times(VP(), 4, stop=0.0, spacing="time")
     assert t.tolist() == [1.0, 0.75, 0.5, 0.25, 0.0]
+
+
+# The defaults
+
+
+@long
+@pytest.mark.parametrize("problem", benchmark.problems(), ids=lambda problem: problem.name)
+def test_the_defaults_come_as_near_as_chance_lets_anyone_see(problem, monkeypatch):
+    """50 scores, and two draws of the exact kernel; the benchmark asks it of 20,000 particles."""
+    monkeypatch.setattr(benchmark, "N", 4000)
+    truths, floor = benchmark.reference(problem)
+    for integrator, steps in ((dpm_solver, 50), (exact_kernel, 2)):
+        found = benchmark.over_floor(problem, integrator, steps, "log_snr", truths, floor)
+        assert found < 1.5
+    default = times(problem.schedule)
+    assert_close(default, times(problem.schedule, 50, stop=benchmark.STOP, spacing="log_snr"))

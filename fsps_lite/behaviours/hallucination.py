@@ -74,8 +74,9 @@ def explained(likelihood: Likelihood, x: State) -> Tensor:
     """Whether y lies within what the noise would do to A(x), for each row."""
     residual = (likelihood.y - likelihood.operator(x)).unsqueeze(-1)
     whitened = torch.linalg.solve_triangular(likelihood.noise_factor, residual, upper=False)
-    misfit, m = whitened.square().sum((-2, -1)), torch.tensor(len(likelihood.y))
-    return torch.special.gammaincc(m / 2, misfit / 2) >= UNLUCKY  # of chi-squared with m terms
+    misfit = whitened.square().sum((-2, -1))
+    half = torch.full_like(misfit, len(likelihood.y) / 2)
+    return torch.special.gammaincc(half, misfit / 2) >= UNLUCKY  # of chi-squared with m terms
 
 
 def excess(share: float, expected: float, n: int, k: int) -> Estimate:

@@ -80,7 +80,7 @@ def law(
     :func:`euler_maruyama_kernel`. x is followed on [-reach, reach].
     """
     kernel = kernel or ddpm_kernel
-    x = torch.linspace(-reach, reach, 2001, dtype=torch.float64)
+    x = torch.linspace(-reach, reach, 2001, dtype=torch.float64, device=t.device)
     sigma = schedule.sigma(t[0])
     p = torch.exp(-((x / sigma) ** 2) / 2) / (sigma * math.sqrt(2 * math.pi))
     places, density, lost = [x], [p], [1 - p.sum() * (x[1] - x[0])]
@@ -126,7 +126,7 @@ def _advance(kernel, score, schedule, x, p, now, after, reach, resolution):
 
     x, mass, mean, std = _refined(step, x, p)
     cells = max(2000, math.ceil(2 * reach * resolution / float(std)))
-    grid = torch.linspace(-reach, reach, cells + 1, dtype=torch.float64)
+    grid = torch.linspace(-reach, reach, cells + 1, dtype=x.dtype, device=x.device)
     return grid, _scatter(mean, mass, std, grid)
 
 
@@ -161,9 +161,9 @@ def _within(flags: Tensor, length: int, padding: int) -> Tensor:
 def _gauss_points(gaps: Tensor, pieces: Tensor) -> tuple[Tensor, Tensor]:
     """Two Gauss points a piece, in cells, and their weights: exact for the cubic in each gap."""
     first = pieces.cumsum(0) - pieces
-    rank = torch.arange(int(pieces.sum())) - first.repeat_interleave(pieces)
+    rank = torch.arange(int(pieces.sum()), device=gaps.device) - first.repeat_interleave(pieces)
     gap, count = gaps.repeat_interleave(pieces), pieces.repeat_interleave(pieces)
-    offset = torch.tensor([-0.5, 0.5], dtype=torch.float64) / math.sqrt(3)
+    offset = torch.tensor([-0.5, 0.5], dtype=torch.float64, device=gaps.device) / math.sqrt(3)
     place = gap[:, None] + (rank[:, None] + 0.5 + offset) / count[:, None]
     share = (0.5 / count.double())[:, None].expand_as(place)
     return place.flatten(), share.flatten()
@@ -172,7 +172,7 @@ def _gauss_points(gaps: Tensor, pieces: Tensor) -> tuple[Tensor, Tensor]:
 def _cubic(p: Tensor, place: Tensor) -> Tensor:
     """``p`` at places measured in cells of its grid, by cubic interpolation."""
     low = place.floor().long().clamp(1, len(p) - 3)
-    neighbours = low.unsqueeze(-1) + torch.arange(-1, 3)
+    neighbours = low.unsqueeze(-1) + torch.arange(-1, 3, device=low.device)
     return (_lagrange(place - low) * p[neighbours]).sum(-1)
 
 
@@ -186,7 +186,7 @@ def _scatter(mean, mass, std, grid) -> Tensor:
     """sum_i mass_i N(grid; mean_i, std^2), each Gaussian only where it is not negligible."""
     cell = grid[1] - grid[0]
     half = math.ceil(WIDTH * float(std / cell))
-    offsets = torch.arange(-half, half + 1)
+    offsets = torch.arange(-half, half + 1, device=grid.device)
     if std > BROAD * cell:
         bell = _bell(offsets * cell, std)[None, None]
         on_grid = _deposit(mean, mass, grid)[None, None]
@@ -213,7 +213,7 @@ def _deposit(mean: Tensor, mass: Tensor, grid: Tensor) -> Tensor:
     """
     place = (mean - grid[0]) / (grid[1] - grid[0])
     low = place.floor()
-    index = low.long().unsqueeze(-1) + torch.arange(-1, 3)
+    index = low.long().unsqueeze(-1) + torch.arange(-1, 3, device=low.device)
     inside = (index >= 0) & (index < len(grid))
     share = _lagrange(place - low) * mass.unsqueeze(-1) * inside
     index = index.clamp(0, len(grid) - 1)

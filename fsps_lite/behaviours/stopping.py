@@ -49,8 +49,9 @@ def early_stopping(
         )
         found = [distance(cloud, truth, generator=generator) for cloud in readings]
         rows.append([[d.value, d.error] for d in found])
-    values, errors = torch.tensor(rows, dtype=torch.float64).unbind(-1)
-    return Stopping(trajectory.t, *values.unbind(1), errors)
+    t = trajectory.t
+    values, errors = torch.tensor(rows, dtype=torch.float64, device=t.device).unbind(-1)
+    return Stopping(t, *values.unbind(1), errors)
 
 
 def distance(
@@ -77,7 +78,8 @@ def _directions(x: State, generator: torch.Generator) -> Tensor:
     """Random unit vectors, ``(d, DIRECTIONS)``; the line has one direction."""
     if x.shape[-1] == 1:
         return x.new_ones(1, 1)
-    u = torch.randn(x.shape[-1], DIRECTIONS, generator=generator, dtype=x.dtype)
+    size = x.shape[-1], DIRECTIONS
+    u = torch.randn(size, generator=generator, dtype=x.dtype, device=generator.device)
     return u / u.norm(dim=0)
 
 

@@ -1,13 +1,13 @@
 """What guided samplers have in common: a guess of p(y | x_t), and its gradient."""
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from fsps_lite import checks
 from fsps_lite.diffusion import Diffusion
 from fsps_lite.likelihood import Likelihood
 from fsps_lite.operators import Linear
-from fsps_lite.types import State, Time
+from fsps_lite.types import State, Time, Where
 
 
 @dataclass(frozen=True)
@@ -24,6 +24,10 @@ class Guidance(ABC):
     @abstractmethod
     def likelihood_score(self, x: State, t: Time) -> State:
         """The guess of grad log p(y | x_t = x). ``(*batch, d)``."""
+
+    def to(self, where: Where) -> "Guidance":
+        """The same method with prior and likelihood in another dtype, or on another device."""
+        return replace(self, prior=self.prior.to(where), likelihood=self.likelihood.to(where))
 
     def __call__(self, x: State, t: Time) -> State:
         """The guess of the posterior's score: a Guidance is a PosteriorScore."""

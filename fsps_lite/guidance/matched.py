@@ -90,7 +90,7 @@ def operator_vjp(likelihood: Likelihood, m: State, v: Measurement) -> State:
 
 def transported(likelihood: Likelihood, V: Spread) -> Float[Tensor, "*batch m m"]:
     """A V A', for the V that :func:`matched_score` takes."""
-    V = torch.as_tensor(V, dtype=likelihood.y.dtype)
+    V = torch.as_tensor(V, dtype=likelihood.y.dtype, device=likelihood.y.device)
     if V.ndim == 0 and V == 0:
         return torch.zeros_like(likelihood.noise_factor)
     require_linear("a matched Gaussian with V != 0", likelihood)

@@ -60,7 +60,7 @@ class StepDPS(Guidance):
     def likelihood_score(self, x: State, t: Time) -> State:
         step = (self.grid - t).abs().argmin()
         if step + 1 == len(self.grid) or not torch.isclose(
-            self.grid[step], torch.as_tensor(t).to(self.grid)
+            self.grid[step], torch.as_tensor(t, device=self.grid.device).to(self.grid)
         ):
             what = "`t` must be a time of the grid, before its last"
             call = "euler_maruyama(StepDPS(prior, likelihood, 1.0, t), schedule, x, t, generator=g)"
@@ -79,7 +79,7 @@ def misfit_direction(guidance: Guidance, x: State, t: Time) -> State:
 
 def scalar_noise(likelihood) -> float:
     """The one standard deviation of the noise; zeta rules know no other kind."""
-    std = torch.as_tensor(likelihood.noise_std, dtype=torch.float64)
+    std = torch.as_tensor(likelihood.noise_std, dtype=torch.float64, device=likelihood.y.device)
     if std.ndim:
         what = "a zeta rule needs one `noise_std` for all measurements"
         call = "Likelihood(operator, y, noise_std=0.5)"

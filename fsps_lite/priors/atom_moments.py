@@ -95,9 +95,9 @@ class AtomMoments(Moments):
         seen = matrix.double() @ self.prior._centred.keys(torch.float64).mT
         packed = [_second_moments(seen, columns) for _, columns in self._weights(self._keys)]
         m = len(matrix)
-        pair = torch.zeros(m, m, dtype=torch.long)
-        i, j = torch.triu_indices(m, m)
-        pair[i, j] = pair[j, i] = torch.arange(len(i))
+        i, j = torch.triu_indices(m, m, device=seen.device)
+        pair = i.new_zeros(m, m)
+        pair[i, j] = pair[j, i] = torch.arange(len(i), device=seen.device)
         return torch.cat(packed)[:, pair].reshape(*self.x.shape[:-1], m, m)
 
     @cached_property
@@ -136,7 +136,7 @@ def _weighted(w: Tensor, keys: Tensor, v: Tensor, mean: Tensor) -> Tensor:
 
 def _second_moments(seen: Float[Tensor, "m N"], columns) -> Float[Tensor, "b pairs"]:
     """The covariances of each pair of rows of ``seen``, under the weights of each point."""
-    i, j = torch.triu_indices(len(seen), len(seen))
+    i, j = torch.triu_indices(len(seen), len(seen), device=seen.device)
     mass = first = second = 0.0
     for atoms, w in columns:
         w, y = w.double(), seen[:, atoms]

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from fsps_lite import checks
-from fsps_lite.types import LogDensity, Scale, State
+from fsps_lite.types import LogDensity, Scale, State, Where
 
 
 @dataclass(frozen=True)
@@ -23,8 +23,8 @@ class Denoiser:
     dim: int
     dtype: torch.dtype = torch.float64
 
-    def to(self, dtype: torch.dtype) -> "Denoiser":
-        """The same function, called and answering in its own dtype: networks are not recast."""
+    def to(self, where: Where) -> "Denoiser":
+        """The same function: networks are not recast, and are moved by whoever made them."""
         return self
 
     def denoise(self, x: State, alpha: Scale, sigma: Scale) -> State:

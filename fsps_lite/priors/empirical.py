@@ -6,12 +6,13 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 import torch
+import torch.distributed as dist
 from jaxtyping import Float
 from torch import Tensor
 
 from fsps_lite import attention, checks
 from fsps_lite.priors.atom_moments import AtomMoments, Centred
-from fsps_lite.types import LogDensity, LogLikelihood, Scale, State
+from fsps_lite.types import LogDensity, LogLikelihood, Prior, Scale, State, Where
 
 CALL = "Empirical.from_samples(torch.randn(1000, 2, dtype=torch.float64))"
 
@@ -78,12 +79,12 @@ class Empirical:
     @property
     def total_variance(self) -> Float[Tensor, ""]:
         """The trace of the covariance: the mean square distance of a draw from the mean."""
-        rest = self.atoms - self.weights @ self.atoms
-        return self.weights @ rest.square().sum(-1)
+        weights, atoms = self.log_weights.double().softmax(0), self.atoms.double()
+        return (weights @ (atoms - weights @ atoms).square().sum(-1)).to(self.dtype)
 
-    def to(self, dtype: torch.dtype) -> "Empirical":
-        """The same prior in another dtype."""
-        return replace(self, atoms=self.atoms.to(dtype), log_weights=self.log_weights.to(dtype))
+    def to(self, where: Where) -> "Empirical":
+        """The same prior in another dtype, or on another device."""
+        return replace(self, atoms=self.atoms.to(where), log_weights=self.log_weights.to(where))
 
     def sample(self, n: int, *, generator: torch.Generator) -> State:
         """Draw ``n`` atoms with their weights, with replacement. ``(n, d)``."""
@@ -93,7 +94,31 @@ class Empirical:
 
     def condition(self, likelihood: LogLikelihood) -> "Empirical":
         """Bayes: multiply each weight by p(y | atom). Any object with ``log_prob(x)`` will do."""
-        return replace(self, log_weights=self.log_weights + self._log_likelihood(likelihood))
+        return replace(self, log_weights=self.log_weights + self.log_likelihood(likelihood))
+
+    def log_likelihood(self, likelihood: LogLikelihood) -> Tensor:
+        """log p(y | atom_i), ``(N,)``; raises where a user's own likelihood answers wrongly."""
+        if not isinstance(likelihood, LogLikelihood):
+            call = "prior.condition(Likelihood(operator, y, noise_std=0.5))"
+            got = type(likelihood).__name__
+            raise TypeError(checks.complaint("`likelihood` must have a log_prob(x)", got, call))
+        log_prob = likelihood.log_prob(self.atoms)
+        call = "prior.condition(likelihood), where likelihood.log_prob(atoms) has shape (N,)"
+        checks.floating("likelihood.log_prob(atoms)", log_prob, call)
+        checks.shape("likelihood.log_prob(atoms)", log_prob, (len(self.atoms),), call)
+        checks.same_dtype("likelihood.log_prob(atoms)", log_prob, "the atoms", self.dtype, call)
+        return log_prob
+
+    def sharded(
+        self, *, group: dist.ProcessGroup | None = None, timeout: int | float = 60.0
+    ) -> Prior:
+        """The same prior, with a part of the atoms on each rank of ``torch.distributed``.
+
+        Call it on every rank, with the same atoms; see :class:`ShardedEmpirical`.
+        """
+        from fsps_lite.priors.sharded import shard  # which imports this file
+
+        return shard(self, group, timeout)
 
     def logits(self, x: State, alpha: Scale, sigma: Scale) -> Float[Tensor, "*batch N"]:
         """log w_i - |x - alpha atom_i|^2 / (2 sigma^2), plus |x - alpha c|^2 / (2 sigma^2).
@@ -155,19 +180,6 @@ class Empirical:
         if sigma <= 0:
             what = "atoms have a density only under noise: `sigma` must be above 0"
             raise ValueError(checks.complaint(what, float(sigma), call))
-
-    def _log_likelihood(self, likelihood: LogLikelihood) -> Tensor:
-        """log p(y | atom_i), with the ways in which a user's own likelihood can go wrong named."""
-        if not isinstance(likelihood, LogLikelihood):
-            call = "prior.condition(Likelihood(operator, y, noise_std=0.5))"
-            got = type(likelihood).__name__
-            raise TypeError(checks.complaint("`likelihood` must have a log_prob(x)", got, call))
-        log_prob = likelihood.log_prob(self.atoms)
-        call = "prior.condition(likelihood), where likelihood.log_prob(atoms) has shape (N,)"
-        checks.floating("likelihood.log_prob(atoms)", log_prob, call)
-        checks.shape("likelihood.log_prob(atoms)", log_prob, (len(self.atoms),), call)
-        checks.same_dtype("likelihood.log_prob(atoms)", log_prob, "the atoms", self.dtype, call)
-        return log_prob
 
 
 def _check_log_weights(log_weights: Tensor, atoms: Tensor) -> None:

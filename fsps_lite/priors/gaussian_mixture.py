@@ -14,7 +14,7 @@ from fsps_lite.moments import Moments
 from fsps_lite.operators import Linear
 from fsps_lite.priors.empirical import Empirical
 from fsps_lite.priors.round_moments import Round, RoundMoments
-from fsps_lite.types import LogDensity, Scale, State
+from fsps_lite.types import LogDensity, Scale, State, Where
 
 CALL = "GaussianMixture.isotropic(torch.tensor([[-1.0], [1.0]]), std=0.3)"
 
@@ -59,14 +59,14 @@ class GaussianMixture:
         checks.floating("means", means, CALL)
         checks.shape("means", means, ("K", "d"), CALL)
         k, d = means.shape
-        std = torch.as_tensor(std, dtype=means.dtype)
+        std = torch.as_tensor(std, dtype=means.dtype, device=means.device)
         std = std.expand(k) if std.ndim == 0 else std
         weights = means.new_ones(k) if weights is None else weights
         for name, value, zero in (("std", std, True), ("weights", weights, False)):
             checks.floating(name, value, CALL)
             checks.shape(name, value, (k,), CALL)
             checks.positive(name, value, CALL, zero=zero)
-        covs = std[:, None, None] ** 2 * torch.eye(d, dtype=means.dtype)
+        covs = std[:, None, None] ** 2 * torch.eye(d, dtype=means.dtype, device=means.device)
         return cls(weights.log(), means, covs)
 
     @property
@@ -90,10 +90,10 @@ class GaussianMixture:
         within = self.covs.diagonal(dim1=-2, dim2=-1).sum(-1)
         return self.weights @ (within + rest.square().sum(-1))
 
-    def to(self, dtype: torch.dtype) -> "GaussianMixture":
-        """The same prior in another dtype."""
+    def to(self, where: Where) -> "GaussianMixture":
+        """The same prior in another dtype, or on another device."""
         return GaussianMixture(
-            self.log_weights.to(dtype), self.means.to(dtype), self.covs.to(dtype)
+            self.log_weights.to(where), self.means.to(where), self.covs.to(where)
         )
 
     def sample(self, n: int, *, generator: torch.Generator) -> State:
@@ -132,7 +132,7 @@ class GaussianMixture:
         """Draw x_0 from p(x_0 | x_t = x), one for each row of the ``(n, d)`` cloud."""
         share = self.responsibilities(x, alpha, sigma)
         k = share.multinomial(1, generator=generator).squeeze(-1)
-        mean = self._component_means(x, alpha, sigma)[torch.arange(len(x)), k]
+        mean = self._component_means(x, alpha, sigma)[torch.arange(len(x), device=k.device), k]
         variance = self._eigen[0] * sigma**2 / self._variances(alpha, sigma)
         return mean + self._colour(k, variance.sqrt()[k], generator)
 
@@ -149,7 +149,7 @@ class GaussianMixture:
         gain = torch.linalg.solve(innovation, cross.mT).mT
         normal = torch.distributions.MultivariateNormal(predicted, innovation)
         means = self.means + (gain @ (likelihood.y - predicted).unsqueeze(-1)).squeeze(-1)
-        keep = torch.eye(self.dim, dtype=self.dtype) - gain @ operator.matrix
+        keep = torch.eye(self.dim, device=gain.device).to(gain) - gain @ operator.matrix
         covs = keep @ self.covs @ keep.mT + gain @ noise @ gain.mT  # Joseph: stays symmetric
         covs = (covs + covs.mT) / 2
         return GaussianMixture(self.log_weights + normal.log_prob(likelihood.y), means, covs)
@@ -167,7 +167,7 @@ class GaussianMixture:
     def _round(self) -> Round | None:
         """The centres and their one variance, if there is one."""
         variance = self.covs[0, 0, 0].double()
-        one = torch.eye(self.dim, dtype=self.dtype) * self.covs[0, 0, 0]
+        one = torch.eye(self.dim, device=self.covs.device).to(self.covs) * self.covs[0, 0, 0]
         if not torch.equal(self.covs, one.expand_as(self.covs)):
             return None
         return Round(Empirical(self.means, self.log_weights), variance)

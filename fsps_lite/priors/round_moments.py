@@ -6,14 +6,13 @@ Not part of the public interface.
 from dataclasses import dataclass
 from functools import cached_property
 
-import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from fsps_lite.moments import Moments
 from fsps_lite.priors.atom_moments import AtomMoments
 from fsps_lite.priors.empirical import Empirical
-from fsps_lite.types import LogDensity, State
+from fsps_lite.types import LogDensity, Scale, State
 
 
 @dataclass(frozen=True)
@@ -70,5 +69,5 @@ class RoundMoments(Moments):
         return self.prior.variance * self._kept
 
     @property
-    def _noise(self) -> Tensor:
-        return torch.as_tensor(self.sigma, dtype=torch.float64) ** 2
+    def _noise(self) -> Scale:
+        return self.sigma**2

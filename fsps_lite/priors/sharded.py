@@ -1,0 +1,222 @@
+"""A prior made of more points than one machine holds: each rank keeps some, and answers merge."""
+
+import math
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from functools import cached_property
+
+import torch
+import torch.distributed as dist
+from jaxtyping import Float
+from torch import Tensor
+
+from fsps_lite import checks
+from fsps_lite.moments import Moments
+from fsps_lite.priors.empirical import Empirical
+from fsps_lite.types import LogDensity, LogLikelihood, Scale, State, Where
+
+TIMEOUT = 60.0  # seconds that a rank waits for the others
+
+
+@dataclass(frozen=True)
+class ShardedEmpirical:
+    """An :class:`Empirical` whose atoms are spread over the ranks of ``torch.distributed``.
+
+    ``part`` holds the atoms of this rank, with log-weights up to a constant that is the same on
+    every rank; ``alive`` is false where none of them has weight. Every rank runs the same program:
+    the same calls, with the same ``x`` and generators of the same seed, and gets the same answers.
+    For a score, d + 2 numbers a row of ``x`` move, whatever N is. Raises RuntimeError where another
+    rank is lost, or ``timeout`` seconds late.
+    """
+
+    part: Empirical
+    alive: bool = True
+    group: dist.ProcessGroup | None = None
+    timeout: int | float = TIMEOUT
+
+    def __post_init__(self):
+        checks.positive("timeout", self.timeout, "prior.sharded(timeout=60.0)")
+        if not dist.is_initialized():
+            what = "a sharded prior needs torch.distributed, which torchrun prepares"
+            call = 'torch.distributed.init_process_group("gloo"); prior.sharded()'
+            raise RuntimeError(checks.complaint(what, "no process group", call))
+        if self._log_total == -math.inf:
+            what = "some rank must have an atom of positive weight: y in the data's reach"
+            call = "prior.condition(likelihood), with more noise_std"
+            raise ValueError(checks.complaint(what, "-inf for every atom", call))
+
+    @property
+    def dim(self) -> int:
+        """d, the dimension of the signal."""
+        return self.part.dim
+
+    @property
+    def dtype(self) -> torch.dtype:
+        return self.part.dtype
+
+    @property
+    def total_variance(self) -> Float[Tensor, ""]:
+        """The trace of the covariance: the mean square distance of a draw from the mean."""
+        part, weight = self.part.to(torch.float64), self._weight
+        mean = part.weights @ part.atoms
+        apart = mean - self._sum(weight * mean)
+        return self._sum(weight * (part.total_variance + apart.square().sum())).to(self.dtype)
+
+    @property
+    def effective_size(self) -> float:
+        """1 / sum_i w_i^2 over the atoms of all ranks (Kong, 1992)."""
+        return 1 / float(self._sum(self._weight**2 / self.part.effective_size))
+
+    def to(self, where: Where) -> "ShardedEmpirical":
+        """The same prior in another dtype, or on another device (NCCL wants its own a rank)."""
+        return replace(self, part=self.part.to(where))
+
+    def condition(self, likelihood: LogLikelihood) -> "ShardedEmpirical":
+        """Bayes, on each rank for its own atoms: a rank may be left with no weight at all."""
+        log_w = self.part.log_weights + self.part.log_likelihood(likelihood)
+        return _of(self.part.atoms, log_w, self.alive, self.group, self.timeout)
+
+    def sample(self, n: int, *, generator: torch.Generator) -> State:
+        """Draw ``n`` atoms with their weights, with replacement. ``(n, d)``."""
+        checks.count("n", n, "prior.sample(1000, generator=torch.Generator().manual_seed(0))")
+        own = self.part.sample(n, generator=self._own(generator))
+        return self._pick(own, self._weight.expand(n), generator)
+
+    def sample_denoised(
+        self, x: State, alpha: Scale, sigma: Scale, *, generator: torch.Generator
+    ) -> State:
+        """Draw x_0 from p(x_0 | x_t = x), one a row: a rank by its share, and an atom of it."""
+        own = self.part.sample_denoised(x, alpha, sigma, generator=self._own(generator))
+        return self._pick(own, self.moments(x.double(), alpha, sigma).share, generator)
+
+    def log_prob(self, x: State, alpha: Scale, sigma: Scale) -> LogDensity:
+        """log p(x_t = x), in nats."""
+        return self.moments(x.double(), alpha, sigma).log_prob.to(x.dtype)
+
+    def denoise(self, x: State, alpha: Scale, sigma: Scale) -> State:
+        """E[x_0 | x_t = x]: the means of the ranks, by their shares."""
+        return self.moments(x.double(), alpha, sigma).mean.to(x.dtype)
+
+    def denoise_cov_product(self, x: State, alpha: Scale, sigma: Scale, v: State) -> State:
+        """Cov[x_0 | x_t = x] v, row by row."""
+        return self.moments(x.double(), alpha, sigma).cov_product(v.double()).to(x.dtype)
+
+    def moments(self, x: State, alpha: Scale, sigma: Scale) -> "ShardedMoments":
+        """What all ranks together know of x_0 given a cloud ``x`` in float64."""
+        return ShardedMoments(self, x, alpha, sigma)
+
+    @property
+    def log_mass(self) -> Float[Tensor, ""]:
+        """The log of the weight of all atoms of this rank, in float64."""
+        mass = self.part.log_weights.double().logsumexp(0)
+        return mass if self.alive else torch.full_like(mass, -math.inf)
+
+    @cached_property
+    def _log_total(self) -> float:
+        top = self._reduce(self.log_mass.clone(), dist.ReduceOp.MAX)
+        if float(top) == -math.inf:
+            return -math.inf
+        return float(self._sum((self.log_mass - top).exp()).log() + top)
+
+    @property
+    def _weight(self) -> Float[Tensor, ""]:
+        """The weight of this rank's atoms; those of all ranks sum to 1."""
+        return (self.log_mass - self._log_total).exp()
+
+    def _own(self, generator: torch.Generator) -> torch.Generator:
+        """A generator of this rank's own; the shared one moves on alike on every rank."""
+        seed = torch.randint(2**62, (), generator=generator, device=generator.device)
+        own = torch.Generator(generator.device)
+        return own.manual_seed(int(seed) + dist.get_rank(self.group))
+
+    def _pick(self, own: State, share: Float[Tensor, "n"], generator: torch.Generator) -> State:
+        """In each row the atom of one rank, drawn by the shares, which all ranks get to know."""
+        u = torch.rand(len(own), generator=generator, dtype=torch.float64, device=generator.device)
+        rank, ranks = dist.get_rank(self.group), dist.get_world_size(self.group)
+        shares = share.new_zeros(ranks, len(own))
+        shares[rank] = share
+        edges = self._sum(shares).cumsum(0)
+        chosen = (u * edges[-1] >= edges).sum(0).clamp(max=ranks - 1)
+        return self._sum(own.where((chosen == rank).unsqueeze(-1), 0.0))
+
+    def _sum(self, value: Tensor) -> Tensor:
+        return self._reduce(value.clone(), dist.ReduceOp.SUM)
+
+    def _reduce(self, value: Tensor, op: dist.ReduceOp) -> Tensor:
+        """``value``, reduced over the ranks in place; a rank that is gone is told of, in words."""
+        try:
+            work = dist.all_reduce(value, op, self.group, async_op=True)
+            work.wait(timedelta(seconds=self.timeout))
+        except RuntimeError as error:
+            raise RuntimeError(
+                f"rank {dist.get_rank(self.group)} waits for another that has ended, or has not "
+                f"answered within {self.timeout:g} s. Every rank must make the same calls: start "
+                "them anew, all together"
+            ) from error
+        return value
+
+
+@dataclass(frozen=True)
+class ShardedMoments(Moments):
+    """As :class:`Moments`, merged over the ranks: each counts by its share of p(x_t = x)."""
+
+    @property
+    def mean(self) -> State:
+        return self._merged[0]
+
+    @property
+    def log_prob(self) -> LogDensity:
+        return self._merged[1]
+
+    @property
+    def share(self) -> Float[Tensor, "*batch"]:
+        """p(the atom is one of this rank | x_t = x)."""
+        return self._merged[2]
+
+    def cov_product(self, v: State) -> State:
+        """The covariance within ranks, plus the one between their means."""
+        apart = self._part.mean - self.mean
+        between = apart * (apart * v).sum(-1, keepdim=True)
+        return self._averaged(self._part.cov_product(v) + between)
+
+    def projected_cov(self, matrix: Float[Tensor, "m d"]) -> Float[Tensor, "*batch m m"]:
+        apart = (self._part.mean - self.mean) @ matrix.mT
+        between = apart.unsqueeze(-1) * apart.unsqueeze(-2)
+        return self._averaged(self._part.projected_cov(matrix) + between)
+
+    @cached_property
+    def _part(self) -> Moments:
+        return self.prior.part.moments(self.x, self.alpha, self.sigma)
+
+    @cached_property
+    def _merged(self) -> tuple[State, LogDensity, Float[Tensor, "*batch"]]:
+        """The mean, the log-density, and this rank's share: two reductions."""
+        log_p = self._part.log_prob + self.prior.log_mass
+        top = self.prior._reduce(log_p.clone(), dist.ReduceOp.MAX)
+        weight = (log_p - top).exp().unsqueeze(-1)
+        sums = self.prior._sum(torch.cat([weight * self._part.mean, weight], dim=-1))
+        mean, total = sums[..., :-1] / sums[..., -1:], sums[..., -1]
+        return mean, top + total.log() - self.prior._log_total, weight.squeeze(-1) / total
+
+    def _averaged(self, value: Tensor) -> Tensor:
+        """The mean over ranks, by their shares."""
+        more = value.ndim - self.share.ndim
+        return self.prior._sum(self.share[(...,) + (None,) * more] * value)
+
+
+def shard(prior: Empirical, group: dist.ProcessGroup | None, timeout: float) -> ShardedEmpirical:
+    """Every ``ranks``-th atom of ``prior``, beginning with that of this rank's number."""
+    if not dist.is_initialized():
+        return ShardedEmpirical(prior)  # which says what is missing
+    rank, ranks = dist.get_rank(group), dist.get_world_size(group)
+    if len(prior.atoms) < ranks:
+        what = f"each of the {ranks} ranks needs an atom"
+        raise ValueError(checks.complaint(what, len(prior.atoms), "prior.sharded() on fewer ranks"))
+    return _of(prior.atoms[rank::ranks], prior.log_weights[rank::ranks], True, group, timeout)
+
+
+def _of(atoms: Tensor, log_w: Tensor, alive: bool, group, timeout: float) -> ShardedEmpirical:
+    """A part whose weights may all be -inf: it then stands aside."""
+    alive = alive and bool((log_w > -math.inf).any())
+    part = Empirical(atoms, log_w if alive else torch.zeros_like(log_w))
+    return ShardedEmpirical(part, alive, group, timeout)

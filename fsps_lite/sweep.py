@@ -1,0 +1,50 @@
+"""Many reports: each problem, each method, each seed, on as many cores as there are."""
+
+from collections.abc import Mapping, Sequence
+
+import torch
+from joblib import Parallel, delayed
+
+from fsps_lite import checks
+from fsps_lite.problem import Problem
+from fsps_lite.report import Method, Report, compare
+
+CALL = "sweep([problems.trimodal()], {'DPS': DPS}, seeds=[0, 1, 2], jobs=2)"
+
+
+def sweep(
+    problems: Sequence[Problem],
+    methods: Mapping[str, Method],
+    *,
+    seeds: Sequence[int],
+    n: int = 2000,
+    steps: int = 250,
+    jobs: int | None = None,
+) -> tuple[Report, ...]:
+    """:func:`compare` for each problem and each seed, in ``jobs`` processes of one thread each.
+
+    The reports come in the order of problems, then seeds, then methods, and are those of a plain
+    loop. With ``jobs=None`` it is one; inside ``joblib.parallel_config(backend=...)`` the work goes
+    where that says: to the machines of Dask or Ray, too.
+    """
+    if not (problems and methods and seeds):
+        what = "`sweep` needs a problem, a method and a seed at least"
+        got = f"{len(problems)}, {len(methods)} and {len(seeds)}"
+        raise ValueError(checks.complaint(what, got, CALL))
+    tasks = [
+        delayed(_compare)(problem, methods, n, steps, seed)
+        for problem in problems
+        for seed in seeds
+    ]
+    found = Parallel(n_jobs=jobs)(tasks)
+    return tuple(report for reports in found for report in reports)
+
+
+def _compare(problem, methods, n: int, steps: int, seed: int) -> tuple[Report, ...]:
+    """One task: on one thread, for its neighbours have the other cores."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        return compare(problem, methods, n=n, steps=steps, seed=seed)
+    finally:
+        torch.set_num_threads(threads)

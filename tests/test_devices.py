@@ -1,0 +1,174 @@
+"""Everything follows the device and the dtype of what it is given.
+
+Without a GPU, a trap: under the default device "meta" a tensor that is made without naming a device
+has no numbers, and whatever it touches fails. With one, the same on the GPU.
+"""
+
+import math
+from dataclasses import dataclass
+
+import pytest
+import torch
+from torch.testing import assert_close
+
+import fsps_lite as fl
+from tests.oracles import seeded
+
+pytestmark = pytest.mark.usefixtures("unchecked")
+MAKERS = [
+    fl.problems.gaussian,
+    fl.problems.two_atoms,
+    fl.problems.unequal,
+    fl.problems.one_coordinate,
+    fl.problems.rank_deficient,
+    fl.problems.absolute,
+]
+LINEAR = {
+    "PiGDM": fl.PiGDM,
+    "flat": lambda *known: fl.PiGDM(*known, data_var=math.inf),
+    "TMPD": fl.TMPD,
+    "DiagonalTMPD": fl.DiagonalTMPD,
+}
+ANY = {"DPS": fl.DPS, "ZetaDPS": fl.ZetaDPS}
+
+
+def methods(problem):
+    linear = isinstance(problem.likelihood.operator, fl.Linear)
+    return ANY | (LINEAR if linear else {})
+
+
+@dataclass(frozen=True)
+class Rig:
+    """A problem, and a generator and a cloud where it lives."""
+
+    problem: fl.Problem
+    g: torch.Generator
+    x: torch.Tensor
+
+
+def rig(make, device="cpu"):
+    problem = make().to(device)
+    g = torch.Generator(device).manual_seed(0)
+    return Rig(problem, g, problem.schedule.noise(20, problem.prior.dim, generator=g))
+
+
+def scores(r):
+    """What priors, posteriors and guidances answer."""
+    p, t = r.problem, 0.4
+    for known in (p.diffusion, p.posterior, p.finite_sample(300, generator=r.g)):
+        yield known.score(r.x, t)
+        yield known.log_prob(r.x, t)
+        yield known.denoise_cov(r.x, t)
+        yield known.sample_denoised(r.x, t, generator=r.g)
+    for method in methods(p).values():
+        yield method(p.diffusion, p.likelihood)(r.x, t)
+    yield p.likelihood.simulate(p.prior.sample(3, generator=r.g), generator=r.g)
+
+
+def paths(r):
+    """Where integrators go."""
+    p, grid = r.problem, fl.times(r.problem.schedule, 6)
+    noisy = {"generator": r.g}
+    for integrator, noise in (
+        (fl.ddpm, noisy),
+        (fl.euler_maruyama, noisy),
+        (fl.dpm_solver, noisy),
+        (fl.exact_kernel, noisy),
+        (fl.ddim, {}),
+        (fl.heun, {}),
+    ):
+        yield integrator(p.posterior, p.schedule, r.x, grid, **noise).final
+
+
+def measures(r):
+    """What is measured on clouds and paths."""
+    p, grid = r.problem, fl.times(r.problem.schedule, 6)
+    path = fl.ddpm(p.posterior, p.schedule, r.x, grid, generator=r.g)
+    truth = p.posterior.sample(30, 0.0, generator=r.g)
+    yield torch.tensor(fl.sliced_wasserstein(r.x, truth, generator=r.g), device="cpu")
+    yield torch.tensor(fl.energy_distance(r.x, truth), device="cpu")
+    yield fl.score_error(fl.DPS(p.diffusion, p.likelihood), p.posterior, grid, generator=r.g).error
+    yield fl.early_stopping(path, p.diffusion, truth, generator=r.g).denoised
+    if p.modes is not None:
+        yield fl.mode_history(path, p.diffusion, p.modes).weights
+        found = fl.hallucination(path.final, truth, p, 1e-3, modes=p.modes, generator=r.g)
+        yield found.table
+    if p.prior.dim == 1:
+        law = fl.law(p.posterior, p.schedule, grid.to(r.x.device))
+        yield law.mean
+        yield law.density[-1]
+
+
+def answers(make, device="cpu"):
+    """All of them, on the CPU."""
+    found = []
+    for ask in (scores, paths, measures):
+        found += [value.detach() for value in ask(rig(make, device))]
+    return found
+
+
+@pytest.mark.filterwarnings("ignore:.*diverged")
+@pytest.mark.parametrize("make", MAKERS, ids=lambda make: make.__name__)
+def test_nothing_is_made_on_the_default_device(make):
+    expected = answers(make)
+
+    def prepared():  # problems are made before the trap is set
+        return problem
+
+    problem = make()
+    with torch.device("meta"):
+        found = answers(prepared)
+    for mine, other in zip(found, expected, strict=True):
+        assert mine.device.type == "cpu"
+        assert torch.equal(mine.nan_to_num(7.0), other.nan_to_num(7.0))
+
+
+@pytest.mark.filterwarnings("ignore:.*diverged")
+def test_a_report_is_made_under_the_trap_too():
+    problem = fl.problems.two_atoms()
+    expected = str(fl.diagnose(problem, fl.TMPD, n=40, steps=6))
+    with torch.device("meta"):
+        found = str(fl.diagnose(problem, fl.TMPD, n=40, steps=6))
+    assert found == expected
+
+
+def test_the_trap_catches():
+    with torch.device("meta"), pytest.raises((RuntimeError, NotImplementedError)):
+        float(torch.ones(3) @ torch.ones(3, device="cpu"))
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no CUDA device here")
+@pytest.mark.filterwarnings("ignore:.*diverged")
+@pytest.mark.parametrize("make", MAKERS, ids=lambda make: make.__name__)
+def test_everything_runs_on_a_gpu(make):
+    for value in answers(make, "cuda"):
+        assert value.isfinite().all() or value.is_cuda
+    there, here = rig(make, "cuda"), rig(make)
+    x = here.x
+    for method in methods(here.problem).values():
+        pair = [method(r.problem.diffusion, r.problem.likelihood) for r in (there, here)]
+        on_gpu = pair[0](x.cuda(), 0.4)
+        assert on_gpu.is_cuda
+        assert_close(on_gpu.cpu(), pair[1](x, 0.4), rtol=1e-9, atol=1e-9)
+
+
+@pytest.mark.parametrize("make", MAKERS, ids=lambda make: make.__name__)
+def test_to_another_dtype_and_back(make):
+    problem = make()
+    single = problem.to(torch.float32)
+    assert single.prior.dtype == single.likelihood.y.dtype == torch.float32
+    x = problem.schedule.noise(20, problem.prior.dim, generator=seeded(1))
+    for method in methods(problem).values():
+        exact = method(problem.diffusion, problem.likelihood)
+        near = exact.to(torch.float32)
+        assert type(near) is type(exact)
+        answer = near(x.float(), 0.4)
+        assert answer.dtype == torch.float32
+        truth = exact(x, 0.4)
+        assert_close(answer.double(), truth, rtol=0, atol=2e-5 * float(truth.abs().max()))
+    posterior = problem.posterior.to(torch.float32)
+    assert posterior.score(x.float(), 0.4).dtype == torch.float32
+
+
+def test_where_a_problem_lives():
+    assert fl.problems.two_atoms().device == torch.device("cpu")

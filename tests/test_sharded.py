@@ -1,0 +1,105 @@
+"""Atoms spread over two processes: the numbers of one, few bytes on the wire, and no hang."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from torch.testing import assert_close
+
+import fsps_lite as fl
+from fsps_lite.priors import Empirical, ShardedEmpirical
+
+ROOT = Path(__file__).resolve().parent.parent
+pytestmark = pytest.mark.usefixtures("unchecked")
+
+
+def launch(job, folder, ranks=2):
+    """Run ``job`` on every rank; what each has saved."""
+    command = [sys.executable, "-m", "tests.sharded_worker", job]
+    processes = [
+        subprocess.Popen([*command, str(rank), str(ranks), str(folder)], cwd=ROOT)
+        for rank in range(ranks)
+    ]
+    codes = [process.wait(timeout=120) for process in processes]
+    saved = [folder / f"{rank}.pt" for rank in range(ranks)]
+    return codes, [torch.load(f, weights_only=False) if f.exists() else None for f in saved]
+
+
+@pytest.fixture(scope="module")
+def found(tmp_path_factory):
+    codes, found = launch("all", tmp_path_factory.mktemp("ranks"))
+    assert codes == [0, 0]
+    return found
+
+
+def test_sharded_is_the_whole_to_rounding(found):
+    for rank in found:
+        for (dtype, n, d), (sharded, whole) in rank["agreement"].items():
+            near = 1e-6 if dtype == "torch.float32" else 1e-10
+            for name, value in whole.items():
+                scale = float(value.abs().max())
+                difference = float((sharded[name] - value).abs().max())
+                assert difference <= near * scale, (dtype, n, d, name, difference / scale)
+
+
+def test_all_ranks_have_the_same_answers(found):
+    for key, (mine, _) in found[0]["agreement"].items():
+        theirs = found[1]["agreement"][key][0]
+        assert all(torch.equal(mine[name], theirs[name]) for name in mine)
+    assert all(map(torch.equal, found[0]["draws"][1], found[1]["draws"][1]))
+
+
+def test_each_rank_may_bring_its_own_atoms(found):
+    for rank in found:
+        sharded, whole = rank["own_parts"]
+        for name in whole:
+            assert_close(sharded[name], whole[name], rtol=1e-9, atol=1e-9)
+
+
+def test_a_rank_without_weight_stands_aside(found):
+    for rank in found:
+        sharded, whole, error = rank["silent_rank"]
+        assert_close(sharded, whole, rtol=1e-10, atol=1e-10)
+        assert "some rank must have an atom of positive weight" in error
+
+
+def test_draws_have_the_weights(found):
+    atoms, clouds, expected = found[0]["draws"]
+    for cloud, weights in zip(clouds, expected, strict=True):
+        counts = (cloud[:, None] == atoms).all(-1).double().mean(0)
+        assert float(counts.sum()) == pytest.approx(1.0)  # every draw is an atom
+        error = (weights * (1 - weights) / len(cloud)).sqrt()
+        assert bool(((counts - weights).abs() <= 4 * error + 1e-4).all())
+
+
+def test_what_moves_does_not_grow_with_the_atoms(found):
+    rows, d = 7, 4
+    assert set(found[0]["traffic"].values()) == {8 * rows * (d + 2)}
+
+
+@pytest.mark.parametrize("job", ["lost", "late"])
+def test_the_loss_of_a_rank_is_an_error_and_no_hang(job, tmp_path):
+    codes, found = launch(job, tmp_path)
+    assert codes == [0, 1]
+    error, seconds = found[0]
+    assert "waits for another that has ended, or has not answered within 2 s" in error
+    assert seconds < 6
+
+
+def test_without_a_process_group_the_right_call_is_named():
+    prior = Empirical.from_samples(torch.randn(5, 2, dtype=torch.float64))
+    for make in (prior.sharded, lambda: ShardedEmpirical(prior)):
+        with pytest.raises(RuntimeError, match='init_process_group\\("gloo"\\); prior.sharded'):
+            make()
+
+
+def test_the_whole_case_is_no_trivial_one():
+    from tests.sharded_worker import T, case
+
+    prior, likelihood, x = case(2000, 5, torch.float64)
+    posterior = prior.condition(likelihood)
+    assert 2 < posterior.effective_size < 500
+    shares = posterior.logits(x, fl.VP().alpha(T), fl.VP().sigma(T)).softmax(-1)
+    assert float((shares[:, ::2].sum(-1) - 0.5).abs().min()) < 0.45  # both ranks count

@@ -1,0 +1,51 @@
+"""A sweep is a loop over `compare`, wherever it runs."""
+
+import joblib
+import pytest
+import torch
+
+from fsps_lite import DPS, ZetaDPS, compare, problems, sweep
+
+pytestmark = pytest.mark.usefixtures("unchecked")
+PROBLEMS = [problems.two_atoms(), problems.gaussian()]
+METHODS = {"DPS": DPS, "closure": lambda *known: ZetaDPS(*known, zeta=0.3)}
+SMALL = {"n": 50, "steps": 8}
+
+
+@pytest.fixture(scope="module")
+def loop():
+    return [
+        report
+        for problem in PROBLEMS
+        for seed in (3, 5)
+        for report in compare(problem, METHODS, seed=seed, **SMALL)
+    ]
+
+
+@pytest.mark.parametrize("jobs", [None, 2])
+def test_a_sweep_is_a_loop(loop, jobs):
+    found = sweep(PROBLEMS, METHODS, seeds=[3, 5], jobs=jobs, **SMALL)
+    assert [str(report) for report in found] == [str(report) for report in loop]
+    for mine, other in zip(found, loop, strict=True):
+        assert mine.findings == other.findings
+
+
+def test_another_backend_takes_over(loop):
+    with joblib.parallel_config(backend="threading", n_jobs=2):
+        found = sweep(PROBLEMS[:1], METHODS, seeds=[3], **SMALL)
+    assert [report.findings for report in found] == [report.findings for report in loop[:2]]
+
+
+def test_the_callers_threads_are_his_own():
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    sweep(PROBLEMS[1:], {"DPS": DPS}, seeds=[0], n=20, steps=3)
+    assert torch.get_num_threads() == 2
+    torch.set_num_threads(before)
+
+
+@pytest.mark.parametrize("empty", ["problems", "methods", "seeds"])
+def test_nothing_to_do_is_said(empty):
+    full = {"problems": PROBLEMS, "methods": METHODS, "seeds": [0]}
+    with pytest.raises(ValueError, match="needs a problem, a method and a seed"):
+        sweep(**(full | {empty: type(full[empty])()}))
