@@ -15,7 +15,7 @@ from pathlib import Path
 import nbformat
 
 from tools.coursework import examples, grade, report, sandbox, submission
-from tools.coursework.master import FOLDER, masters, student_version
+from tools.coursework.master import FOLDER, TEXT_STUB, masters, student_version
 
 BUILD = Path(__file__).resolve().parents[2] / "build"
 
@@ -52,6 +52,8 @@ def grade_all(folder, submissions, out, seed, only, jobs):
     students = sorted(folders)
     with tempfile.TemporaryDirectory(prefix="coursework-") as room:
         announce(room)
+        if seed == "0":
+            print("The hidden tests use the public seed: give your own, make grade SEED=secret")
         for master in masters(folder, only):
             handed_in = [s for s in students if os.path.lexists(s / f"{master.name}.ipynb")]
             if not handed_in:
@@ -66,12 +68,18 @@ def announce(room):
     """Start a child with nothing in it; say what stands between a submission and this machine."""
     with sandbox.Child([], ["torch", "fsps_lite"], room, seconds=10, megabytes=500) as child:
         held = (["bubblewrap"] if sandbox.bubblewrap(room) else []) + child.guards
-    print("held by:", ", ".join(held))
-    if "bubblewrap" not in held and not {"files", "no network"} <= set(held):
+    print("A submission is held by:", ", ".join(held))
+    if not protected(held):
         print(
             "WARNING: here a submission could read your files or use the network. Install "
             "bubblewrap, or grade on Linux 5.13 or newer, as a user without private files."
         )
+
+
+def protected(held):
+    """Whether these guards keep a submission from files that it should not see, and a network."""
+    closed = "files" in held and ("no network" in held or "no TCP" in held)
+    return "bubblewrap" in held or closed
 
 
 def conclude(master, results, out):
@@ -83,6 +91,7 @@ def conclude(master, results, out):
     rows = report.to_mark(master, handed_in, marks)
     now = {(row[0], row[1]): row[-1] for row in rows[1:]}
     marks = {key: mark for key, mark in marks.items() if now.get(key) == answers[key]}
+    marks |= {key: 0 for key, answer in now.items() if answer in ("", TEXT_STUB)}
     report.write_csv(out / f"{master.name}.to_mark.csv", report.to_mark(master, handed_in, marks))
     for result, sub in results:
         text = report.page(master, result, sub, marks)

@@ -57,6 +57,8 @@ def value_of(name, reply):
 
 def grade_question(master, question, submission, seed, start):
     """The outcome of a question; `start(cells, imports, seconds, megabytes)` starts its child."""
+    if submission.left_out(question):
+        return Outcome(remarks=[UNANSWERED] if question.tests else [])
     cells, lacking = submission.cells(master, question)
     limits = {"seconds": question.seconds, "megabytes": question.megabytes}
     outcome = Outcome()
@@ -117,7 +119,8 @@ def missing(name, there, failures, lacking):
         unanswered = str(error).startswith("NotImplementedError")
         return UNANSWERED if unanswered else f"the cell {cell} raised {error}"
     if lacking:
-        return f"the cell {', '.join(lacking)} is not in your notebook: was it deleted or retyped?"
+        cells = ", ".join(lacking)
+        return f"your notebook lacks the cell {cells}: was it deleted, or its type changed?"
     close = difflib.get_close_matches(name, [str(other) for other in there], n=1, cutoff=0.5)
     renamed = f"; there is `{close[0]}`: was it renamed?" if close else ""
     return f"your notebook does not define `{name}`{renamed}"

@@ -83,7 +83,7 @@ class Child:
         try:
             wire.send(self.channel, message, self.deadline)
         except TimeoutError:
-            raise self._end(f"it did not answer within {PATIENCE * self.seconds} s") from None
+            raise self._end(self._too_long()) from None
         except OSError:
             raise self._end(self._last_words()) from None
         return self._hear()
@@ -92,7 +92,7 @@ class Child:
         try:
             return wire.receive(self.channel, self.buffer, self.deadline)
         except TimeoutError:
-            raise self._end(f"it did not answer within {PATIENCE * self.seconds} s") from None
+            raise self._end(self._too_long()) from None
         except (EOFError, OSError):
             raise self._end(self._last_words()) from None
         except (ValueError, RecursionError) as error:
@@ -106,10 +106,14 @@ class Child:
             return "it closed its connection to the grader"
         ended_by = -status if status < 0 else status - 128
         if ended_by in (signal.SIGXCPU, signal.SIGKILL):
-            return f"it computed for more than {self.seconds} s: is there a loop without an end?"
+            return self._too_long()
         if ended_by > 0:
             return f"it crashed ({signal.strsignal(ended_by) or ended_by})"
         return f"it ended by itself (exit status {status}) before it answered"
+
+    def _too_long(self):
+        limits = f"{self.seconds} s of computing, or {PATIENCE * self.seconds} s of waiting"
+        return f"it took more than {limits}: is there a loop without an end?"
 
     def _end(self, why):
         self.close()

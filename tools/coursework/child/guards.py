@@ -22,7 +22,7 @@ def guard(seconds, megabytes, readable):
     """Give up all that computing does not need; return the names of the guards that hold."""
     libc = ctypes.CDLL(None, use_errno=True)
     held = ["no network"] if _leave_network(libc) else []
-    held += ["files"] if _landlock(libc, readable) else []
+    held += _landlock(libc, readable)
     if os.getuid() == 0:
         _become_nobody(libc, reads="files" in held)
     return held + _limits(seconds, megabytes)
@@ -62,10 +62,13 @@ def _leave_network(libc):
 
 
 def _landlock(libc, readable):
-    """Let nothing be written, only what lies in `readable` be read, and no TCP be opened."""
+    """Let nothing be written, only what lies in `readable` be read, and no TCP be used.
+
+    From version 6 on (Linux 6.12) no other process can be signalled either.
+    """
     version = libc.syscall(RULESET, None, 0, 1) if sys.platform == "linux" else 0
     if version < 1 or libc.prctl(38, 1, 0, 0, 0):  # no new privileges, which Landlock asks for
-        return False
+        return []
     files = (1 << 13 + (version >= 2) + (version >= 3) + (version >= 5)) - 1
     rights = struct.pack("3Q", files, 3, 3)[: 8 + 8 * (version >= 4) + 8 * (version >= 6)]
     ruleset = libc.syscall(RULESET, rights, len(rights), 0)
@@ -74,7 +77,9 @@ def _landlock(libc, readable):
             place = os.open(folder, os.O_PATH)
             libc.syscall(RULE, ruleset, 1, struct.pack("=Qi", READ, place), 0)
             os.close(place)
-    return libc.syscall(RESTRICT, ruleset, 0) == 0
+    if libc.syscall(RESTRICT, ruleset, 0):
+        return []
+    return ["files"] + ["no TCP"] * (version >= 4) + ["no signals"] * (version >= 6)
 
 
 def _become_nobody(libc, reads):
