@@ -73,7 +73,7 @@ def _landlock(libc, readable):
     rights = struct.pack("3Q", files, 3, 3)[: 8 + 8 * (version >= 4) + 8 * (version >= 6)]
     ruleset = libc.syscall(RULESET, rights, len(rights), 0)
     for folder in readable:
-        with contextlib.suppress(FileNotFoundError):
+        with contextlib.suppress(OSError):
             place = os.open(folder, os.O_PATH)
             libc.syscall(RULE, ruleset, 1, struct.pack("=Qi", READ, place), 0)
             os.close(place)
