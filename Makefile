@@ -44,8 +44,9 @@ assignments: $(VENV)/.stamp-book ## make the student notebooks, and example subm
 grade: $(VENV)/.stamp-book ## grade a folder: make grade SUBMISSIONS=folder [SEED=secret]
 	@$(PY) -m tools.coursework grade $(if $(SUBMISSIONS),--submissions "$(SUBMISSIONS)")
 
-lab: $(VENV)/.stamp-lab ## open JupyterLab on the chapters
-	@$(PY) -m jupyterlab book/chapters
+NOTEBOOKS ?= book/chapters
+lab: $(VENV)/.stamp-lab ## open JupyterLab on the chapters, or on NOTEBOOKS=folder
+	@$(PY) -m jupyterlab $(NOTEBOOKS)
 
 clean: ## remove what was built, and the environment
 	rm -rf _build build *.egg-info .pytest_cache .ruff_cache .hypothesis $(VENV)

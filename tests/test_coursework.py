@@ -1,6 +1,7 @@
 """The grader: what is handed in ends with a grade or a named failure, for that student alone."""
 
 import csv
+import ctypes
 import json
 import os
 import shutil
@@ -15,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tools.coursework import __main__ as tool
-from tools.coursework import examples, sandbox, submission
+from tools.coursework import examples, grade, report, sandbox, submission
 from tools.coursework.child import wire
 from tools.coursework.master import FOLDER, masters, without
 
@@ -168,14 +169,27 @@ def test_a_link_is_not_followed(tmp_path):
 
 
 def test_text_for_a_spreadsheet_is_no_formula():
-    from tools.coursework import report
-
     assert report.plain('=cmd|"/C calc"!A0').startswith("'=")
 
 
 @pytest.mark.skipif(not shutil.which("bwrap"), reason="bubblewrap is not installed")
 def test_bubblewrap_is_used_where_it_runs(guards):
     assert "bubblewrap" in guards
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="Landlock is Linux's")
+def test_landlock_holds_where_the_kernel_has_it(guards):
+    version = ctypes.CDLL(None).syscall(444, None, 0, 1)
+    assert ("files" in guards) == (version >= 1)
+    assert ("no TCP" in guards) == (version >= 4)
+
+
+def test_another_seed_asks_with_other_numbers():
+    master = masters()[0]
+    first, second = master.questions[:2]
+    asked = [(first, "a"), (first, "b"), (second, "a")]
+    seeds = [grade.own_names(master, question, seed)["SEED"] for question, seed in asked]
+    assert len(set(seeds)) == 3
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the kernel's guards are Linux's")
