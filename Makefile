@@ -15,8 +15,12 @@ export OMP_NUM_THREADS := 1
 export MKL_NUM_THREADS := 1
 # Never pick up a package of the user's home directory.
 export PYTHONNOUSERSITE := 1
+# The secret that draws the numbers of the hidden tests; by the environment, where no list shows it.
+ifdef SEED
+export COURSEWORK_SEED := $(SEED)
+endif
 
-.PHONY: help setup book test notebooks bench lab clean
+.PHONY: help setup book test notebooks bench assignments grade lab clean
 
 help: ## list the commands
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -37,8 +41,15 @@ notebooks: $(VENV)/.stamp-test ## execute the chapters that changed (.md -> .ipy
 bench: $(VENV)/.stamp-test ## time the engine beside the textbook (minutes; BENCH=--quick for less)
 	@$(PY) -m benchmarks $(BENCH)
 
-lab: $(VENV)/.stamp-lab ## open JupyterLab on the chapters
-	@$(PY) -m jupyterlab book/chapters
+assignments: $(VENV)/.stamp-book ## make the student notebooks, and example submissions, in build/
+	@$(PY) -m tools.coursework release
+
+grade: $(VENV)/.stamp-book ## grade a folder: make grade SUBMISSIONS=folder [SEED=secret]
+	@$(PY) -m tools.coursework grade $(if $(SUBMISSIONS),--submissions "$(SUBMISSIONS)")
+
+NOTEBOOKS ?= book/chapters
+lab: $(VENV)/.stamp-lab ## open JupyterLab on the chapters, or on NOTEBOOKS=folder
+	@$(PY) -m jupyterlab $(NOTEBOOKS)
 
 clean: ## remove what was built, and the environment
 	rm -rf _build build *.egg-info .pytest_cache .ruff_cache .hypothesis $(VENV)

@@ -13,7 +13,6 @@ from fsps_lite.priors import Empirical, GaussianMixture, ShardedEmpirical
 from fsps_lite.schedules import Schedule
 from fsps_lite.types import LogDensity, Prior, Scale, State, Time, Where
 
-
 KNOWN = Empirical | GaussianMixture | ShardedEmpirical  # priors that answer by moments
 
 

@@ -1,0 +1,179 @@
+"""Every assignment: its reference gets full marks, its planted mistakes what they deserve."""
+
+import json
+import os
+import re
+import runpy
+import subprocess
+import sys
+from pathlib import Path
+
+import nbformat
+import pytest
+import yaml
+from nbclient import NotebookClient
+
+from tools.coursework import examples, grade, submission
+from tools.coursework.master import masters, student_version
+from tools.coursework.sandbox import CHILD
+from tools.execute import KERNEL_ENV
+
+HERE = Path(__file__).resolve().parent / "assignments"
+MASTERS = {master.name: master for master in masters()}
+SEEDS = ["a secret", "another"]  # what holds for two draws of the inputs is no luck of one
+FEWEST = 5  # planted mistakes a question
+
+
+def planted(name):
+    return yaml.safe_load((HERE / f"{name}.yaml").read_text(encoding="utf-8"))
+
+
+QUESTIONS = [(m.name, q.name) for m in MASTERS.values() for q in m.questions if q.tests]
+MISTAKES = [
+    pytest.param(name, question, mistake, id=f"{name[:2]}-{question}-{mistake['mistake']}")
+    for name in MASTERS
+    for question, mistakes in planted(name).items()
+    for mistake in mistakes
+]
+by_master = pytest.mark.parametrize("name", MASTERS)
+
+
+@pytest.fixture(scope="module")
+def start():
+    """A child without a sandbox, for our own solutions: the same answers, as the same JSON."""
+    sys.path.insert(0, str(CHILD))
+    child = runpy.run_path(str(CHILD / "__main__.py"), run_name="child")
+    sys.path.remove(str(CHILD))
+
+    class Local:
+        def __init__(self, cells, imports, seconds, megabytes):
+            self.names = {"__name__": "submission"}
+            self.failures = child["run"](cells, self.names)
+
+        def __enter__(self):
+            return self
+
+        def __exit__(self, *error):
+            pass
+
+        def ask(self, request):
+            request = json.loads(json.dumps(request))
+            return json.loads(json.dumps(child["answer"](self.names, request)))
+
+    return Local
+
+
+def outcome(start, tmp_path, name, question, seed="0", **deeds):
+    """What the tests of one question say about a student who did this."""
+    master = MASTERS[name]
+    path = tmp_path / "submission.ipynb"
+    path.write_text(examples.submission_text(master, **deeds), encoding="utf-8")
+    handed_in = submission.read(path, {cell.name for cell in master.cells})
+    (found,) = [q for q in master.questions if q.name == question]
+    return found, grade.grade_question(master, found, handed_in, seed, start)
+
+
+@pytest.mark.parametrize(("name", "question"), QUESTIONS)
+@pytest.mark.parametrize("seed", SEEDS)
+def test_the_reference_gets_full_marks(start, tmp_path, name, question, seed):
+    found, result = outcome(start, tmp_path, name, question, seed, solve="all")
+    assert result.remarks == []
+    assert result.points == found.points
+
+
+@pytest.mark.parametrize(("name", "question"), QUESTIONS)
+def test_the_untouched_notebook_gets_nothing_and_is_told_so(start, tmp_path, name, question):
+    _, result = outcome(start, tmp_path, name, question)
+    assert result.points == 0
+    assert result.remarks
+
+
+@pytest.mark.parametrize(("name", "question", "mistake"), MISTAKES)
+@pytest.mark.parametrize("seed", SEEDS)
+def test_a_mistake_gets_what_it_deserves(start, tmp_path, name, question, mistake, seed):
+    master = MASTERS[name]
+    (found,) = [q for q in master.questions if q.name == question]
+    wrong = examples.planted(master, found, mistake)
+    _, result = outcome(start, tmp_path, name, question, seed, solve="all", write=wrong)
+    remarks = " | ".join(result.remarks)
+    assert re.search(mistake["says"], remarks), remarks
+    assert result.points == mistake["points"], remarks
+
+
+@by_master
+def test_each_question_has_mistakes_and_says_what_it_is_for(name):
+    master = MASTERS[name]
+    mistakes = planted(name)
+    assert set(mistakes) == {q.name for q in master.questions if q.tests}
+    assert {q: len(m) for q, m in mistakes.items() if len(m) < FEWEST} == {}
+    assert all(q.objective and q.chapters and (q.rubric or not q.written) for q in master.questions)
+    assert 60 <= master.notebook.metadata["fsps"]["minutes"] <= 120
+
+
+@by_master
+def test_the_set_up_is_the_same_in_all(name):
+    def set_up(master):
+        (cell,) = [cell for cell in master.cells if cell.name == "set-up"]
+        return cell.source[cell.source.index("SEED = ") :]
+
+    assert set_up(MASTERS[name]) == set_up(next(iter(MASTERS.values())))
+
+
+@by_master
+def test_the_text_tells_the_points_that_are_given(name):
+    master = MASTERS[name]
+    text = "\n".join(c.source for c in master.notebook.cells if c.cell_type == "markdown")
+    told = re.findall(r"^## Question (\d+): .*\((\d+) points?\)$", text, re.MULTILINE)
+    given = [(q.name[1:], f"{q.points + q.written_points:g}") for q in master.questions]
+    assert told == given
+
+
+@by_master
+def test_the_student_version_holds_no_solution_and_no_hidden_line(name):
+    master = MASTERS[name]
+    version = student_version(master)
+    text = "\n".join(cell.source for cell in version.cells)
+    assert not re.search(r"### (BEGIN|END)", text)
+    hidden = [
+        line.strip()
+        for cell in master.cells
+        for region in re.findall(r"### BEGIN ([A-Z ]+)\n(.*?)### END \1", cell.source, re.DOTALL)
+        for line in region[1].splitlines()
+    ]
+    seen = {line.strip() for cell in version.cells for line in cell.source.splitlines()}
+    public = {line for line in seen if len(line) < 25}  # `}` and `return x` prove nothing
+    assert hidden
+    assert [line for line in hidden if line and line in seen - public] == []
+
+
+def run(notebook):
+    """Execute a notebook from top to bottom, failing at a cell that may not fail."""
+    client = NotebookClient(notebook, kernel_name="python3", timeout=120)
+    client.execute(env={**os.environ, **KERNEL_ENV}, stderr=subprocess.DEVNULL)
+    errors = {}
+    for cell in notebook.cells:
+        for output in cell.get("outputs", []):
+            if output.output_type == "error":
+                errors[cell.id] = f"{output.ename}: {output.evalue}"
+    return errors
+
+
+@by_master
+@pytest.mark.xdist_group("execute")
+def test_the_student_version_runs_to_its_end(name):
+    notebook = student_version(MASTERS[name])
+    roles = {cell.name: cell.role for cell in MASTERS[name].cells}
+    errors = run(notebook)
+    assert errors
+    for cell, error in errors.items():
+        assert roles[cell] in ("answer", "tests"), (cell, error)
+        assert error.startswith(("NotImplementedError", "AssertionError", "NameError")), error
+
+
+@by_master
+@pytest.mark.xdist_group("execute")
+def test_the_solution_runs_from_top_to_bottom(name):
+    notebook = nbformat.from_dict(MASTERS[name].notebook)
+    for cell in notebook.cells:
+        cell.pop("id", None)
+    assert run(nbformat.v4.upgrade(notebook)) == {}

@@ -1,0 +1,85 @@
+"""Answers cross between two processes as data: one line of JSON, and nothing that could run.
+
+A value is None, a bool, a number, a text, a list, a dict with text keys, or a tensor. Both sides
+use these functions; only what `decode` does in the parent has to be trusted.
+"""
+
+import json
+import math
+import time
+
+import numpy as np
+import torch
+
+LONGEST = 8_000_000  # bytes in a line: about 400,000 numbers
+DTYPES = {"float32": float, "float64": float, "int64": int, "bool": bool}
+
+
+def encode(value):
+    """A value as what JSON can hold. Raises a TypeError that names the type it cannot send."""
+    if isinstance(value, np.ndarray | np.generic):
+        value = torch.as_tensor(value)
+    if value is None or isinstance(value, bool | int | float | str):
+        return value
+    if isinstance(value, torch.Tensor):
+        dtype = str(value.dtype).removeprefix("torch.")
+        numbers = value.detach().flatten().tolist()
+        return {"dtype": dtype, "shape": list(value.shape), "tensor": numbers}
+    if isinstance(value, list | tuple):
+        return [encode(entry) for entry in value]
+    if isinstance(value, dict):
+        return {"dict": {str(key): encode(entry) for key, entry in value.items()}}
+    raise TypeError(f"a {type(value).__name__} is neither numbers, nor text, nor a tensor")
+
+
+def decode(value):
+    """The value of what `encode` wrote. Raises a ValueError on anything else."""
+    if value is None or isinstance(value, bool | int | float | str):
+        return value
+    if isinstance(value, list):
+        return [decode(entry) for entry in value]
+    if set(value) == {"dict"} and isinstance(value["dict"], dict):
+        return {key: decode(entry) for key, entry in value["dict"].items()}
+    if set(value) == {"dtype", "shape", "tensor"}:
+        return _tensor(value["dtype"], value["shape"], value["tensor"])
+    raise ValueError("an answer that is no value")
+
+
+def _tensor(dtype, shape, numbers):
+    kind = DTYPES.get(dtype) if isinstance(dtype, str) else None
+    if kind is None:
+        raise ValueError(f"a tensor of dtype {dtype!r}: send one of {', '.join(DTYPES)}")
+    sizes_fit = isinstance(shape, list) and len(shape) <= 8 and isinstance(numbers, list)
+    sizes_fit = sizes_fit and all(type(size) is int and size >= 0 for size in shape)
+    if not sizes_fit or math.prod(shape) != len(numbers):
+        raise ValueError("a tensor whose numbers do not fit its shape")
+    if not all(type(number) is kind for number in numbers):
+        raise ValueError(f"a tensor of {dtype} that holds something else")
+    return torch.tensor(numbers, dtype=getattr(torch, dtype)).reshape(shape)
+
+
+def send(channel, message, deadline=None):
+    """Write one line. Raises TimeoutError when the other side does not read it in time."""
+    _allow(channel, deadline)
+    channel.sendall(json.dumps(message).encode() + b"\n")
+
+
+def receive(channel, buffer, deadline=None):
+    """Read one line; `buffer` keeps the rest. Raises EOFError, ValueError or TimeoutError."""
+    while b"\n" not in buffer:
+        if len(buffer) > LONGEST:
+            raise ValueError(f"an answer of more than {LONGEST // 1_000_000} MB")
+        _allow(channel, deadline)
+        piece = channel.recv(65536)
+        if not piece:
+            raise EOFError
+        buffer += piece
+    line, _, rest = bytes(buffer).partition(b"\n")
+    buffer[:] = rest
+    return json.loads(line)
+
+
+def _allow(channel, deadline):
+    """Let the next call on the socket wait until the deadline, and no longer."""
+    if deadline is not None:
+        channel.settimeout(max(1e-3, deadline - time.monotonic()))

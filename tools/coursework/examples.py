@@ -1,0 +1,77 @@
+"""Submissions made from masters: the supplied examples, and planted wrong solutions.
+
+`NN-name.examples.yaml` beside a master names students and what each does to the student version:
+
+    half-right: {solve: [q1], write: {q2: "def denoise(*given): ..."}, drop: [q3]}
+    no-notebook: {raw: "hello"}
+
+`solve` fills cells with the master's solution (`all`: every one), `write` puts other text into
+cells, `drop` deletes some, `forge` replaces their metadata, and `raw` replaces the whole file.
+"""
+
+import nbformat
+import yaml
+
+from tools.coursework.master import masters, student_version
+
+
+def write(folder, out, only=""):
+    """Write the example submissions of every master that has some; return the paths."""
+    written = []
+    for master in masters(folder, only):
+        table = folder / f"{master.name}.examples.yaml"
+        told = yaml.safe_load(table.read_text(encoding="utf-8")) if table.exists() else {}
+        for student, deeds in told.items():
+            path = out / student / f"{master.name}.ipynb"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(submission_text(master, **deeds), encoding="utf-8")
+            written.append(path)
+    return written
+
+
+def submission_text(master, solve=(), write=None, drop=(), forge=None, raw=None):
+    """The file of a student who did this."""
+    if raw is not None:
+        return raw
+    notebook = student_version(master)
+    solutions, write, forge = reference(master), dict(write or {}), dict(forge or {})
+    wanted = solutions if solve == "all" else {name: solutions[name] for name in solve}
+    for cell in notebook.cells:
+        cell.source = write.pop(cell.id, wanted.get(cell.id, cell.source))
+        cell.metadata.update(forge.pop(cell.id, {}))
+    if write or forge:
+        raise ValueError(f"{master.name} has no cells {sorted({**write, **forge})}")
+    notebook.cells = [cell for cell in notebook.cells if cell.id not in drop]
+    return nbformat.writes(notebook) + "\n"
+
+
+def reference(master):
+    """The master's own answers, {cell: source}."""
+    answers = [cell for cell in master.cells if cell.role in ("answer", "written")]
+    return {cell.name: solved(cell.source) for cell in answers}
+
+
+def solved(source):
+    """A solution without the lines that mark it."""
+    return "\n".join(line for line in source.split("\n") if not line.lstrip().startswith("### "))
+
+
+def planted(master, question, mistake):
+    """The sources of a question's answer cells with one planted mistake.
+
+    A mistake has `replace` and `by`, a piece of the reference solution and what stands there
+    instead (both may be lists); or `code`, all of the question's first answer cell.
+    """
+    names = [cell.name for cell in question.of("answer")]
+    sources = {name: text for name, text in reference(master).items() if name in names}
+    if "code" in mistake:
+        return {**sources, names[0]: mistake["code"]}
+    pairs = [(mistake["replace"], mistake["by"])]
+    if isinstance(mistake["replace"], list):
+        pairs = list(zip(mistake["replace"], mistake["by"], strict=True))
+    for piece, other in pairs:
+        (name,) = [name for name, text in sources.items() if text.count(piece) == 1] or [None]
+        if name is None:
+            raise ValueError(f"{question.name}: the solution does not hold {piece!r} exactly once")
+        sources[name] = sources[name].replace(piece, other)
+    return sources

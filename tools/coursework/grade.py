@@ -1,0 +1,130 @@
+"""Grade one submission: the tests run here, the student's functions run in a child.
+
+The test cells of the master call the student's functions by name. Here such a name is a stand-in
+that sends the arguments to the child and gets the answer as data, so a test reads as in a notebook
+and yet nothing that the submission does to Python reaches the place where answers are compared.
+"""
+
+import ast
+import contextlib
+import difflib
+import hashlib
+import io
+from dataclasses import dataclass, field
+
+from tools.coursework.child import wire
+from tools.coursework.sandbox import Ended
+
+LONGEST = 600  # characters of a remark
+UNANSWERED = "not answered yet"
+
+
+@dataclass
+class Outcome:
+    """What the tests of a question gave: points, and a remark for each test that failed."""
+
+    points: float = 0
+    remarks: list = field(default_factory=list)
+
+
+class Wrong(AssertionError):
+    """The submission cannot answer; the message says why, in words for the student."""
+
+
+@dataclass(frozen=True)
+class Asked:
+    """Stands in for a function of the student."""
+
+    name: str
+    child: object
+
+    def __call__(self, *args, **kwargs):
+        told = {"args": wire.encode(args), "kwargs": wire.encode(kwargs)}
+        return value_of(self.name, self.child.ask({"name": self.name, **told}))
+
+
+def value_of(name, reply):
+    """The value in a reply. Raises Wrong when it holds an error, or something else altogether."""
+    if "error" in reply:
+        error = str(reply["error"])
+        unanswered = error.startswith("NotImplementedError")
+        raise Wrong(UNANSWERED if unanswered else f"your `{name}` raised {error}")
+    try:
+        return wire.decode(reply["value"])
+    except (KeyError, ValueError, TypeError, RecursionError, OverflowError) as error:
+        raise Wrong(f"your `{name}` answered with {error}") from None
+
+
+def grade_question(master, question, submission, seed, start):
+    """The outcome of a question; `start(cells, imports, seconds, megabytes)` starts its child."""
+    if submission.left_out(question):
+        return Outcome(remarks=[UNANSWERED] if question.tests else [])
+    cells, lacking = submission.cells(master, question)
+    limits = {"seconds": question.seconds, "megabytes": question.megabytes}
+    outcome = Outcome()
+    try:
+        with start(cells, master.imports, **limits) as child:
+            names = own_names(master, question, seed)
+            for cell in question.tests:
+                remark = attempt(cell, question, names, child, lacking)
+                outcome.points += 0 if remark else cell.points
+                outcome.remarks += [remark] if remark else []
+    except Ended as ended:  # before the first test
+        outcome.remarks.append(str(ended))
+    outcome.remarks = list(dict.fromkeys(outcome.remarks))  # one remark once
+    return outcome
+
+
+def own_names(master, question, seed):
+    """Where the tests run: the master's own set-up, with the seed of the hidden tests."""
+    names = {"__name__": "tests"}
+    for cell in master.seen_by(question):
+        if cell.code and cell.role == "set-up":
+            exec(compile(cell.source, cell.name, "exec"), names)
+    digest = hashlib.sha256(f"{seed}/{master.name}/{question.name}".encode()).digest()
+    return {**names, "SEED": int.from_bytes(digest[:4], "big")}
+
+
+def attempt(cell, question, names, child, lacking):
+    """Run one test cell; return what is wrong, or an empty string."""
+    try:
+        for name in used(cell.source, question.asks):
+            names[name] = look_up(name, child, lacking)
+        with contextlib.redirect_stdout(io.StringIO()):
+            exec(compile(cell.source, cell.name, "exec"), names)
+    except (AssertionError, Ended) as error:
+        return shortened(error) or "a test failed that says no more"
+    except Exception as error:  # an answer of a kind that the test did not think of
+        return shortened(f"your answer cannot be checked ({type(error).__name__}: {error})")
+    return ""
+
+
+def used(source, asks):
+    """The names of the student that a test cell mentions."""
+    mentioned = {node.id for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Name)}
+    return [name for name in asks if name in mentioned]
+
+
+def look_up(name, child, lacking):
+    """What a name of the student stands for: a value, or a function to ask."""
+    reply = child.ask({"name": name})
+    if "missing" in reply:
+        raise Wrong(missing(name, reply["missing"], child.failures, lacking))
+    return Asked(name, child) if reply.get("function") is True else value_of(name, reply)
+
+
+def missing(name, there, failures, lacking):
+    """Why a name is not there."""
+    for cell, error in failures.items():
+        unanswered = str(error).startswith("NotImplementedError")
+        return UNANSWERED if unanswered else f"the cell {cell} raised {error}"
+    if lacking:
+        cells = ", ".join(lacking)
+        return f"your notebook lacks the cell {cells}: was it deleted, or its type changed?"
+    close = difflib.get_close_matches(name, [str(other) for other in there], n=1, cutoff=0.5)
+    renamed = f"; there is `{close[0]}`: was it renamed?" if close else ""
+    return f"your notebook does not define `{name}`{renamed}"
+
+
+def shortened(remark):
+    return " ".join(str(remark).split())[:LONGEST]
