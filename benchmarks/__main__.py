@@ -16,7 +16,7 @@ from benchmarks.figure import scaling
 HERE = Path(__file__).resolve().parent
 DIMS, SIZES, BATCHES = (1, 2, 64, 784), (256, 2000, 20_000, 100_000), (256, 2048)
 MOST = 2e10  # batch * N * d of a cell: a larger one would take minutes
-LONG = 600.0  # seconds that a call of the textbook may take, where the project has promised a ratio
+LONG = 200.0  # seconds that a call of the textbook may take, where the project has promised a ratio
 PROMISED = [
     Case("score", 1, 2000, 256, patience=LONG),
     Case("score", 2, 20_000, 256, patience=LONG),
@@ -80,6 +80,7 @@ def main() -> None:
         about = {"torch": torch.__version__, "machine": platform.machine(), "threads": 1}
         written = json.dumps({"about": about, "results": results}, indent=1)
         (options.out / "results.json").write_text(written + "\n")
+    scaling(results).savefig(options.out / "scaling.svg", metadata={"Date": None})
     scaling(results).savefig(options.out / "scaling.svg", metadata={"Date": None})
 
 
