@@ -17,8 +17,8 @@ import torch
 import fsps_lite as fl
 
 N, CLOUDS, STOP, ARRIVED = 20_000, 4, 1e-3, 1.5
-DIRECTIONS = 32  # for clouds in the plane
-EVALUATIONS = (2, 10, 20, 30, 50, 100, 200)
+DIRECTIONS = 8  # for clouds in the plane
+EVALUATIONS = (2, 10, 20, 30, 50, 100)
 Integrator = Callable[..., fl.Trajectory]
 
 
@@ -33,8 +33,9 @@ def heun(*known, generator):
 # Each with the number of scores that a step costs.
 INTEGRATORS = {
     "exact kernel": (fl.exact_kernel, 1),
-    "SDE-DPM-Solver++ 2M": (fl.dpm_solver, 1),
-    "DPM-Solver++ 2M (ODE)": (partial(fl.dpm_solver, eta=0.0), 1),
+    "DPM-Solver++ 2M, eta = 0.6": (fl.dpm_solver, 1),
+    "DPM-Solver++ 2M, eta = 1": (partial(fl.dpm_solver, eta=1.0), 1),
+    "DPM-Solver++ 2M, eta = 0": (partial(fl.dpm_solver, eta=0.0), 1),
     "Heun (ODE)": (heun, 2),
     "DDIM (ODE)": (ddim, 1),
     "ancestral (DDPM)": (fl.ddpm, 1),

@@ -447,6 +447,7 @@ def test_a_grid_in_time_may_end_at_zero():
 def test_the_defaults_come_as_near_as_chance_lets_anyone_see(problem, monkeypatch):
     """50 scores, and two draws of the exact kernel; the benchmark asks it of 20,000 particles."""
     monkeypatch.setattr(benchmark, "N", 4000)
+    monkeypatch.setattr(benchmark, "CLOUDS", 8)
     truths, floor = benchmark.reference(problem)
     for integrator, steps in ((dpm_solver, 50), (exact_kernel, 2)):
         found = benchmark.over_floor(problem, integrator, steps, "log_snr", truths, floor)
