@@ -50,7 +50,7 @@ figures = {f"at {x}": abs(near(x) - 3.0) * 10 for x in (1, 2)}
 assert max(figures.values()) < 5
 ### END HIDDEN TESTS
 ```
-"""
+"""  # noqa: E501
 
 
 @pytest.fixture
@@ -62,7 +62,14 @@ def master(tmp_path):
 
 def test_the_league_is_in_order_and_ties_share_a_rank():
     found = {"b": {"p": 4.0, "q": 1.0}, "a": {"p": 2.0, "q": 2.0}, "=c": {"p": 0.1, "q": 0.2}}
-    rows = rank.table({**found, "lost": {}, "diverged": {"p": 1.0, "q": math.inf}})
+    rows = rank.table(
+        {
+            **found,
+            "lost": {},
+            "diverged": {"p": 1.0, "q": math.inf},
+            "nan": {"p": math.nan, "q": 1.0},
+        }
+    )
     assert rows[0] == ["rank", "student", "figure", "p", "q"]
     assert [row[:3] for row in rows[1:]] == [
         ["1", "'=c", "1.00"],  # luck below 1 is not rewarded, and no spreadsheet runs a name
@@ -70,6 +77,7 @@ def test_the_league_is_in_order_and_ties_share_a_rank():
         ["2", "b", "2.00"],
         ["", "diverged", ""],
         ["", "lost", ""],
+        ["", "nan", ""],
     ]
 
 
