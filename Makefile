@@ -20,7 +20,7 @@ ifdef SEED
 export COURSEWORK_SEED := $(SEED)
 endif
 
-.PHONY: help setup book test notebooks bench assignments grade lab clean
+.PHONY: help setup book test notebooks bench assignments grade rank lab clean
 
 help: ## list the commands
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -46,6 +46,9 @@ assignments: $(VENV)/.stamp-book ## make the student notebooks, and example subm
 
 grade: $(VENV)/.stamp-book ## grade a folder: make grade SUBMISSIONS=folder [SEED=secret]
 	@$(PY) -m tools.coursework grade $(if $(SUBMISSIONS),--submissions "$(SUBMISSIONS)")
+
+rank: $(VENV)/.stamp-book ## rank the samplers of assignment 6: make rank SUBMISSIONS=folder [SEED=secret]
+	@$(PY) -m tools.coursework.rank $(if $(SUBMISSIONS),--submissions "$(SUBMISSIONS)")
 
 NOTEBOOKS ?= book/chapters
 lab: $(VENV)/.stamp-lab ## open JupyterLab on the chapters, or on NOTEBOOKS=folder
