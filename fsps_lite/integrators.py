@@ -128,7 +128,7 @@ def dpm_solver(
     """(SDE-)DPM-Solver++(2M): exact in the linear part, the denoiser extrapolated from two steps.
 
     eta = 1 is the reverse SDE, eta = 0 the probability flow (Lu et al., 2022b), and all between
-    keep the same densities; with few steps the default errs least. One score a step.
+    keep the same densities; the default keeps some noise, which forgives. One score a step.
     """
     _check_eta(eta)
     before = []  # the denoised cloud and the step of the step before

@@ -47,3 +47,10 @@ def test_the_figure_has_a_panel_for_each_dimension():
     axes = scaling(results).axes
     assert [axis.get_title() for axis in axes] == ["d = 1", "d = 2"]
     assert [list(line.get_xdata()) for line in axes[0].lines][2] == [10, 100]
+
+
+def test_the_tables_of_the_page_are_what_was_measured():
+    from benchmarks import page
+
+    for name, text in page.tables().items():
+        assert (page.HERE / name).read_text() == text, "run: python -m benchmarks.page"
