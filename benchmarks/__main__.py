@@ -81,7 +81,6 @@ def main() -> None:
         written = json.dumps({"about": about, "results": results}, indent=1)
         (options.out / "results.json").write_text(written + "\n")
     scaling(results).savefig(options.out / "scaling.svg", metadata={"Date": None})
-    scaling(results).savefig(options.out / "scaling.svg", metadata={"Date": None})
 
 
 if __name__ == "__main__":

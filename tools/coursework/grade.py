@@ -59,11 +59,9 @@ def grade_question(master, question, submission, seed, start):
     """The outcome of a question; `start(cells, imports, seconds, megabytes)` starts its child."""
     if submission.left_out(question):
         return Outcome(remarks=[UNANSWERED] if question.tests else [])
-    cells, lacking = submission.cells(master, question)
-    limits = {"seconds": question.seconds, "megabytes": question.megabytes}
     outcome = Outcome()
     try:
-        with start(cells, master.imports, **limits) as child:
+        with answering(master, question, submission, start) as (child, lacking):
             names = own_names(master, question, seed)
             for cell in question.tests:
                 remark = attempt(cell, question, names, child, lacking)
@@ -73,6 +71,15 @@ def grade_question(master, question, submission, seed, start):
         outcome.remarks.append(str(ended))
     outcome.remarks = list(dict.fromkeys(outcome.remarks))  # one remark once
     return outcome
+
+
+@contextlib.contextmanager
+def answering(master, question, submission, start):
+    """A child that has run the question's cells, within its limits, and the cells it lacks."""
+    cells, lacking = submission.cells(master, question)
+    limits = {"seconds": question.seconds, "megabytes": question.megabytes}
+    with start(cells, master.imports, **limits) as child:
+        yield child, lacking
 
 
 def own_names(master, question, seed):

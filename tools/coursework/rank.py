@@ -28,12 +28,9 @@ def figures(master, handed_in, seed, start):
     """{problem: figure} of one submission, empty when the tests do not get that far."""
     told = master.notebook.metadata["fsps"]["rank"]
     (question,) = [q for q in master.questions if q.name == told["question"]]
-    cells, lacking = handed_in.cells(master, question)
     names = grade.own_names(master, question, seed)
     try:
-        with start(
-            cells, master.imports, seconds=question.seconds, megabytes=question.megabytes
-        ) as child:
+        with grade.answering(master, question, handed_in, start) as (child, lacking):
             for cell in question.tests:
                 grade.attempt(cell, question, names, child, lacking)
     except sandbox.Ended:
