@@ -25,6 +25,11 @@ LITTER = "coursework-was-here"
 UNHELD = {"reads-the-solution", "uses-the-network", "writes-files", "overwrites-the-checker"}
 
 
+def skip_on_windows():
+    if sys.platform == "win32":
+        pytest.skip("submissions run on Linux, macOS or WSL")
+
+
 def rows(path):
     with path.open(newline="", encoding="utf-8") as file:
         return {row["student"]: row for row in csv.DictReader(file)}
@@ -39,6 +44,7 @@ def littered():
 @pytest.fixture(scope="module")
 def guards(tmp_path_factory):
     """The names of the guards that hold here."""
+    skip_on_windows()
     room = str(tmp_path_factory.mktemp("room"))
     with sandbox.Child([], ["torch"], room, seconds=5, megabytes=500) as child:
         return child.guards + ["bubblewrap"] * bool(sandbox.bubblewrap(room))
@@ -47,6 +53,7 @@ def guards(tmp_path_factory):
 @pytest.fixture(scope="module", params=[path.name.split(".")[0] for path in TABLES])
 def graded(request, tmp_path_factory):
     """The example submissions of an assignment, made and graded as the two commands do."""
+    skip_on_windows()
     folder = tmp_path_factory.mktemp("coursework")
     assert littered() == [], "left by an earlier run: delete it"
     only = ["--only", request.param[:2]]
@@ -180,6 +187,12 @@ def test_landlock_holds_where_the_kernel_has_it(guards):
     version = ctypes.CDLL(None).syscall(444, None, 0, 1)
     assert ("files" in guards) == (version >= 1)
     assert ("no TCP" in guards) == (version >= 4)
+
+
+def test_windows_is_told_where_to_grade(monkeypatch, tmp_path):
+    monkeypatch.setattr(sys, "platform", "win32")
+    with pytest.raises(sandbox.StartFailed, match="on Windows, grade in WSL"):
+        sandbox.Child([], [], str(tmp_path), seconds=1, megabytes=500)
 
 
 def test_another_seed_asks_with_other_numbers():

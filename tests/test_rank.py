@@ -2,6 +2,7 @@
 
 import csv
 import math
+import sys
 
 import pytest
 
@@ -87,6 +88,7 @@ def test_a_missing_problem_is_no_advantage():
     assert rows[2][0] == ""
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="submissions run on Linux, macOS or WSL")
 def test_a_figure_counts_also_below_the_threshold_and_a_forged_one_does_not(master, tmp_path):
     answers = {
         "exact": "def near(x):\n    return 3.0",

@@ -10,7 +10,7 @@ import pytest
 from tools.readme_figure import FIGURE, stored_figure
 
 ROOT = Path(__file__).resolve().parent.parent
-README = (ROOT / "README.md").read_text()
+README = (ROOT / "README.md").read_text(encoding="utf-8")
 CODE, PRINTED = re.search(r"```python\n(.*?)```\s+```\n(.*?)```", README, re.DOTALL).groups()
 
 
@@ -31,7 +31,7 @@ def test_it_shows_the_figure_of_the_first_chapter():
 
 def test_it_lists_every_chapter_by_its_title():
     for chapter in sorted((ROOT / "book" / "chapters").glob("*.md")):
-        title = re.search(r"^# (.+)$", chapter.read_text(), re.MULTILINE).group(1)
+        title = re.search(r"^# (.+)$", chapter.read_text(encoding="utf-8"), re.MULTILINE).group(1)
         number = int(chapter.name[:2])
         assert f"| {number} | {title} |" in README, f"the README does not list {chapter.name}"
 

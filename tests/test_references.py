@@ -8,7 +8,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 SOURCE = re.compile(r"\s*([A-Z][\w-]+)[^,]*,\s+(\d{4})[a-z]?\s*")
-BIB = (ROOT / "book" / "references.bib").read_text()
+BIB = (ROOT / "book" / "references.bib").read_text(encoding="utf-8")
 ENTRIES = {
     (re.search(r"author\s*=\s*\{+([^,}]+)", entry).group(1), re.search(r"year\D+(\d{4})", entry)[1])
     for entry in BIB.split("\n@")
@@ -19,7 +19,8 @@ PLAIN = {("Sz{\\'e", "2013"): ("Szekely", "2013")}  # as the accent is written i
 def docstrings(path):
     """The docstrings of a module and of all that it defines."""
     kinds = (ast.Module, ast.ClassDef, ast.FunctionDef)
-    nodes = [node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, kinds)]
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    nodes = [node for node in ast.walk(tree) if isinstance(node, kinds)]
     return " ".join(ast.get_docstring(node) or "" for node in nodes)
 
 

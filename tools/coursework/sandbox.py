@@ -48,6 +48,8 @@ class Child:
     """
 
     def __init__(self, cells, imports, room, seconds, megabytes):
+        if sys.platform == "win32":
+            raise StartFailed("submissions run on Linux or macOS: on Windows, grade in WSL")
         self.seconds, self.ended = seconds, None
         self.channel, theirs = socket.socketpair()
         self.buffer = bytearray()
