@@ -1,6 +1,9 @@
 """fsps_lite: exact finite-sample posteriors, to check diffusion posterior samplers against."""
 
-from fsps_lite import digits, plots, problems, theory
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+from fsps_lite import digits, problems
 from fsps_lite.behaviours import (
     GuidedUntil,
     Hallucination,
@@ -58,6 +61,21 @@ from fsps_lite.report import Finding, Report, compare, diagnose, diagnose_sample
 from fsps_lite.schedules import VE, VP, Cosine, FlowMatching, Schedule
 from fsps_lite.sweep import sweep
 from fsps_lite.trajectory import Trajectory, march
+
+if TYPE_CHECKING:
+    from fsps_lite import plots, theory
+else:
+    # Imported when they are first asked for: without matplotlib and scipy the library starts fast.
+    LATER = ("plots", "theory")
+
+    def __getattr__(name):
+        if name in LATER:
+            return import_module(f"fsps_lite.{name}")
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+    def __dir__():
+        return sorted({*globals(), *LATER})
+
 
 __version__ = "0.1.0"
 

@@ -5,7 +5,6 @@ from functools import cache
 
 import torch
 from jaxtyping import Float, Int
-from sklearn import datasets
 from torch import Tensor
 
 from fsps_lite import checks
@@ -51,7 +50,9 @@ class Digits:
 @cache
 def load() -> Digits:
     """The digits, centred and scaled by the images that are not held out. No download."""
-    raw = datasets.load_digits()
+    from sklearn.datasets import load_digits  # not at the top: it takes a second
+
+    raw = load_digits()
     ink = torch.from_numpy(raw.data)  # float64, as all our numbers
     labels = torch.from_numpy(raw.target).long()
     seen = ink[:-HELD_OUT]

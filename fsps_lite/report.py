@@ -8,13 +8,13 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
 from jaxtyping import Float
-from matplotlib.figure import Figure
 from torch import Tensor
 
-from fsps_lite import checks, measure, plots
+from fsps_lite import checks, measure
 from fsps_lite.diffusion import Diffusion
 from fsps_lite.estimate import Estimate
 from fsps_lite.guidance import Guidance
@@ -22,6 +22,9 @@ from fsps_lite.likelihood import Likelihood
 from fsps_lite.measure import Measured
 from fsps_lite.problem import Problem
 from fsps_lite.types import PosteriorScore
+
+if TYPE_CHECKING:
+    import matplotlib.figure
 
 Method = Callable[[Diffusion, Likelihood], PosteriorScore]
 CALL = "diagnose(problems.trimodal(), DPS)"
@@ -113,8 +116,10 @@ class Report:
             + f"</tr></thead><tbody>{rows}</tbody></table><ul>{notes}</ul>"
         )
 
-    def figure(self) -> Figure:
+    def figure(self) -> "matplotlib.figure.Figure":
         """The curves, one panel a quantity, the method beside the exact sampler."""
+        from fsps_lite import plots
+
         return plots.report(self.curves)
 
     def save_json(self, path: str | Path) -> None:

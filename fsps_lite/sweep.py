@@ -3,7 +3,6 @@
 from collections.abc import Mapping, Sequence
 
 import torch
-from joblib import Parallel, delayed
 
 from fsps_lite import checks
 from fsps_lite.problem import Problem
@@ -27,6 +26,8 @@ def sweep(
     loop. With ``jobs=None`` it is one; inside ``joblib.parallel_config(backend=...)`` the work goes
     where that says: to the machines of Dask or Ray, too.
     """
+    from joblib import Parallel, delayed
+
     if not (problems and methods and seeds):
         what = "`sweep` needs a problem, a method and a seed at least"
         got = f"{len(problems)}, {len(methods)} and {len(seeds)}"
