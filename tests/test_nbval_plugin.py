@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.nbval_plugin import (
+from tools.comparison import (
     PICTURE_URI,
     WIDGET_STATE,
     differences,

@@ -12,7 +12,7 @@ import pytest
 import yaml
 from jupytext.compare import NotebookDifference, compare_notebooks
 
-from tests.nbval_plugin import WIDGET_STATE, WIDGET_VIEW
+from tools.comparison import WIDGET_STATE, WIDGET_VIEW
 
 BOOK = Path(__file__).resolve().parent.parent / "book"
 FOLDER = BOOK / "chapters"
