@@ -59,7 +59,7 @@ def test_all_parts_run_and_the_last_line_counts(monkeypatch, capsys):
     assert check.main([]) == 1
     lines = capsys.readouterr().out.splitlines()
     assert lines[-1] == "3 passed, 3 failed"
-    assert [line.split()[0] for line in lines[-4:-1]] == ["one", "two", "three"]
+    assert [line.split()[0] for line in lines[-5:-1]] == ["one", "two", "three", "all"]
 
 
 def test_all_good_is_status_zero(monkeypatch, capsys):

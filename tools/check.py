@@ -1,8 +1,10 @@
 """Check all that the project claims, every part, also when one fails. `make test` calls this.
 
-python tools/check.py                        everything
+python tools/check.py                        everything, but for what takes long
 python tools/check.py tests pages            some parts
 python tools/check.py notebooks FILE.ipynb   one notebook against its stored outputs
+python tools/check.py lint types changed     `make check`: with the tests of what changed
+python tools/check.py long                   `make test-long`: the tests that take long
 
 The last line is the sum: `N passed, N failed`. A part that is no pytest run counts as one.
 """
@@ -14,13 +16,16 @@ import sys
 import tempfile
 import time
 import xml.etree.ElementTree as ET
-from collections import namedtuple
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 ROOT = Path(__file__).resolve().parent.parent
 BIN = Path(sys.executable).parent
 PYTEST = [sys.executable, "-m", "pytest", "-q"]
 WORKERS = ["-n", "2"]
+SHORT, LONG = ["-m", "not long"], ["-m", "long"]
+NOT_YET = "--ignore=tests/test_html.py"  # the pages, which are not built yet
 
 # One thread for each worker: the machine stays usable, and sums come out in one order.
 ENVIRONMENT = {
@@ -29,50 +34,125 @@ ENVIRONMENT = {
     "MKL_NUM_THREADS": "1",
     "FSPS_PAGES": "required",  # tests/test_html.py skips when there are no pages; not here
 }
-Result = namedtuple("Result", "part passed failed skipped seconds")
+
+Part = Callable[[Sequence[Path], Path], list[str]]  # (notebooks, report) -> command
 
 
-def lint(notebooks, report):
+class Result(NamedTuple):
+    """How a part went; ``seconds`` of the wall, ``cpu`` seconds of all its processes."""
+
+    part: str
+    passed: int
+    failed: int
+    skipped: int
+    seconds: float
+    cpu: float
+
+
+def lint(notebooks: Sequence[Path], report: Path) -> list[str]:
     return [str(BIN / "ruff"), "check", "."]
 
 
-def layout(notebooks, report):
+def layout(notebooks: Sequence[Path], report: Path) -> list[str]:
     return [str(BIN / "ruff"), "format", "--check", "."]
 
 
-def unit_tests(notebooks, report):
-    """All of tests/, but for the pages, which are not built yet."""
-    tests = ["tests", "--ignore=tests/test_html.py"]
-    return [*PYTEST, *WORKERS, "--dist", "loadgroup", f"--junitxml={report}", *tests]
+def types(notebooks: Sequence[Path], report: Path) -> list[str]:
+    """mypy --strict, over what pyproject.toml names."""
+    return [sys.executable, "-m", "mypy"]
 
 
-def stored_outputs(notebooks, report):
+def unit_tests(notebooks: Sequence[Path], report: Path) -> list[str]:
+    """All of tests/ that is not marked as long."""
+    chosen = [*WORKERS, "--dist", "loadgroup", *SHORT, NOT_YET]
+    return [*PYTEST, *chosen, f"--junitxml={report}", "tests"]
+
+
+def long_tests(notebooks: Sequence[Path], report: Path) -> list[str]:
+    """All of tests/ that is marked as long."""
+    chosen = [*WORKERS, "--dist", "loadgroup", *LONG, NOT_YET]
+    return [*PYTEST, *chosen, f"--junitxml={report}", "tests"]
+
+
+def changed_tests(notebooks: Sequence[Path], report: Path) -> list[str]:
+    """The tests of each file that differs from the last commit, and no others."""
+    chosen = tests_of(changed_files())
+    nothing = [sys.executable, "-c", "print('no test belongs to what changed')"]
+    return [*PYTEST, *SHORT, f"--junitxml={report}", *chosen] if chosen else nothing
+
+
+def stored_outputs(notebooks: Sequence[Path], report: Path) -> list[str]:
     """Run the notebooks again and compare; the cells of one stay on one worker."""
-    return [*PYTEST, *WORKERS, "--dist", "loadfile", "--nbval", f"--junitxml={report}", *notebooks]
+    chosen = [*WORKERS, "--dist", "loadfile", "--nbval", f"--junitxml={report}"]
+    return [*PYTEST, *chosen, *map(str, notebooks)]
 
 
-def strict_build(notebooks, report):
+def strict_build(notebooks: Sequence[Path], report: Path) -> list[str]:
     """All pages anew: a page that is not read again would not repeat its warnings."""
     shutil.rmtree(ROOT / "_build", ignore_errors=True)
     return [str(BIN / "jupyter-book"), "build", "book", "-W", "-n", "--keep-going"]
 
 
-def pages(notebooks, report):
+def pages(notebooks: Sequence[Path], report: Path) -> list[str]:
     return [*PYTEST, f"--junitxml={report}", "tests/test_html.py"]
 
 
 # In this order: the pages are looked at after they are built.
-PARTS = {
+PARTS: dict[str, Part] = {
     "lint": lint,
     "format": layout,
+    "types": types,
     "tests": unit_tests,
     "notebooks": stored_outputs,
     "book": strict_build,
     "pages": pages,
 }
+# What `make test` does not run.
+OTHERS: dict[str, Part] = {"changed": changed_tests, "long": long_tests}
+# Tests of files that are not called after them.
+TESTS_OF = {
+    "README.md": ("readme", "environment"),
+    "CITATION.cff": ("package",),
+    "pyproject.toml": ("environment",),
+    "constraints.txt": ("environment",),
+    "environment.yml": ("environment",),
+    "Makefile": ("check",),
+    "CONTRIBUTING.md": ("check",),
+    "book": ("twins", "book_laws", "references"),
+    "priors": ("priors", "diffusion"),
+    "guidance": ("guidance",),
+    "behaviours": ("behaviours", "law"),
+    "attention": ("attention", "priors"),
+    "moments": ("diffusion",),
+    "measure": ("report",),
+    "problem": ("problems",),
+    "quadrature": ("problems",),
+    "coursework": ("coursework", "assignments"),
+    "matrix": ("matrix",),
+    "comparison": ("comparison", "nbval_plugin"),
+}
 
 
-def count(report):
+def changed_files() -> list[Path]:
+    """What differs from the last commit, new files too, relative to the checkout."""
+    commands = ["git diff --name-only HEAD", "git ls-files --others --exclude-standard"]
+    found = []
+    for command in commands:
+        run = subprocess.run(command.split(), cwd=ROOT, capture_output=True, text=True, check=True)
+        found += run.stdout.splitlines()
+    return [Path(line) for line in found]
+
+
+def tests_of(files: Sequence[Path]) -> list[str]:
+    """The test files that are called after these files or their folders, or that TESTS_OF names."""
+    names = [name for file in files for part in file.parts for name in (part, Path(part).stem)]
+    wanted = [name.removeprefix("test_") for name in names]
+    wanted += [test for name in names for test in TESTS_OF.get(name, ())]
+    paths = sorted({ROOT / "tests" / f"test_{name}.py" for name in wanted})
+    return [str(path.relative_to(ROOT)) for path in paths if path.exists()]
+
+
+def count(report: Path) -> tuple[int, int, int]:
     """(passed, failed, skipped) of a pytest run, from its report."""
     passed = failed = skipped = 0
     for case in ET.parse(report).iter("testcase"):
@@ -86,13 +166,13 @@ def count(report):
     return passed, failed, skipped
 
 
-def run(part, notebooks):
+def run(part: str, notebooks: Sequence[Path]) -> Result:
     """Run one part and count; output goes straight to the terminal."""
     print(f"\n===== {part} " + "=" * (73 - len(part)), flush=True)
-    start = time.monotonic()
+    start, cpu = time.monotonic(), cpu_seconds()
     with tempfile.TemporaryDirectory() as folder:
         report = Path(folder) / "report.xml"
-        command = PARTS[part](notebooks, report)
+        command = (PARTS | OTHERS)[part](notebooks, report)
         status = subprocess.run(command, cwd=ROOT, env=ENVIRONMENT).returncode
         counts = count(report) if report.exists() else (int(status == 0), int(status != 0), 0)
     passed, failed, skipped = counts
@@ -101,51 +181,60 @@ def run(part, notebooks):
     if not status and not passed:  # nothing was checked, and that is no success
         print(f"{part}: nothing ran", flush=True)
         failed = 1
-    return Result(part, passed, failed, skipped, time.monotonic() - start)
+    took = time.monotonic() - start, cpu_seconds() - cpu
+    return Result(part, passed, failed, skipped, *took)
 
 
-def choose(arguments):
+def cpu_seconds() -> float:
+    """Processor time of all processes that this one has started and that have ended."""
+    spent = os.times()
+    return spent.children_user + spent.children_system
+
+
+def choose(arguments: Sequence[str]) -> tuple[list[str], list[Path]]:
     """Split the command line into parts and notebooks."""
     notebooks = [Path(word).resolve() for word in arguments if word.endswith(".ipynb")]
     parts = [word for word in arguments if not word.endswith(".ipynb")]
-    unknown = sorted(set(parts) - set(PARTS))
+    known = PARTS | OTHERS
+    unknown = sorted(set(parts) - set(known))
     missing = [str(path) for path in notebooks if not path.exists()]
     if unknown or missing:
-        names = ", ".join(PARTS)
         raise SystemExit(
-            f"tools/check.py knows the parts {names}, and notebooks that exist, got "
+            f"tools/check.py knows the parts {', '.join(known)}, and notebooks that exist, got "
             f"{', '.join(unknown + missing)}. Call it like this: python tools/check.py tests"
         )
-    return [part for part in PARTS if part in parts] or list(PARTS), notebooks
+    return [part for part in known if part in parts] or list(PARTS), notebooks
 
 
-def stored_notebooks():
+def stored_notebooks() -> list[Path]:
     """Every notebook of the book."""
     found = (ROOT / "book").rglob("*.ipynb")
     return sorted(path for path in found if ".ipynb_checkpoints" not in path.parts)
 
 
-def main(arguments):
+def main(arguments: Sequence[str]) -> int:
     parts, notebooks = choose(arguments)
     notebooks = notebooks or stored_notebooks()
     results = []
     for part in parts:
         if part == "notebooks" and not notebooks:
             print("\nThere is no notebook in book/. Make them: make notebooks", flush=True)
-            results.append(Result(part, 0, 1, 0, 0.0))
+            results.append(Result(part, 0, 1, 0, 0.0, 0.0))
         else:
             results.append(run(part, notebooks))
     return conclude(results)
 
 
-def conclude(results):
+def conclude(results: Sequence[Result]) -> int:
     """Print the table and the last line; return the exit status."""
-    print(f"\n{'part':12}{'passed':>8}{'failed':>8}{'skipped':>9}{'seconds':>9}")
-    for part, passed, failed, skipped, seconds in results:
-        print(f"{part:12}{passed:>8}{failed:>8}{skipped:>9}{seconds:>9.0f}")
-    passed, failed = (sum(getattr(r, name) for r in results) for name in ("passed", "failed"))
-    print(f"{passed} passed, {failed} failed", flush=True)
-    return 1 if failed else 0
+    names = ("part", *Result._fields[1:-1], "cpu")
+    print("\n{:12}{:>8}{:>8}{:>9}{:>9}{:>9}".format(*names))
+    for part, *counts, seconds, cpu in results:
+        print("{:12}{:>8}{:>8}{:>9}{:>9.0f}{:>9.0f}".format(part, *counts, seconds, cpu))
+    total = [sum(getattr(r, name) for r in results) for name in Result._fields[1:]]
+    print("{:12}{:>8}{:>8}{:>9}{:>9.0f}{:>9.0f}".format("all", *total))
+    print(f"{total[0]} passed, {total[1]} failed", flush=True)
+    return 1 if total[1] else 0
 
 
 if __name__ == "__main__":
