@@ -6,6 +6,7 @@ import re
 import shutil
 import subprocess
 import sys
+import sysconfig
 import tarfile
 import zipfile
 from datetime import date
@@ -43,18 +44,27 @@ Mine = fsps_lite.DPS
 """
 
 
-def python(*words, cwd, path=None):
-    """What a fresh process prints; ``path`` comes before the checkout that is installed here."""
+def python(*words, cwd, path=()):
+    """What a fresh process prints that looks for modules in ``path`` too."""
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "PIP_DISABLE_PIP_VERSION_CHECK": "1"}
-    environment.pop("PYTHONPATH", None)
-    if path:
-        environment["PYTHONPATH"] = str(path)
+    environment["PYTHONPATH"] = os.pathsep.join(map(str, path))
     command = [sys.executable, *words]
     ended = subprocess.run(
         command, capture_output=True, encoding="utf-8", cwd=cwd, env=environment, check=False
     )
     assert ended.returncode == 0, ended.stdout + ended.stderr
     return ended.stdout
+
+
+def elsewhere(*words, cwd, site):
+    """What a process prints that has the installed wheel and its dependencies, and no more.
+
+    With -S Python follows none of the links by which an editable install finds the checkout: they
+    would also fill in, unseen, a module that the wheel lacks.
+    """
+    places = sysconfig.get_paths()
+    path = dict.fromkeys([site, places["purelib"], places["platlib"]])
+    return python("-S", *words, cwd=cwd, path=path)
 
 
 @pytest.fixture(scope="module")
@@ -107,7 +117,7 @@ def test_the_source_archive_holds_what_it_is_built_from_and_its_papers(package):
 
 
 def test_it_lists_its_problems_and_methods_from_an_empty_folder(package, tmp_path):
-    told = python("-m", "fsps_lite", "list", cwd=tmp_path, path=package.site)
+    told = elsewhere("-m", "fsps_lite", "list", cwd=tmp_path, site=package.site)
     assert told.startswith("problems\n")
     assert "  trimodal " in told
     assert "  TMPD " in told
@@ -117,7 +127,7 @@ def test_it_diagnoses_a_sampler_of_ones_own_far_from_the_checkout(package, tmp_p
     (tmp_path / "mine.py").write_text(MINE, encoding="utf-8")
     arguments = ["--problem", "gaussian", "--n", "40", "--steps", "6", "--report", "out.html"]
     words = ["-m", "fsps_lite", "diagnose", "mine:Mine", *arguments]
-    told = python(*words, cwd=tmp_path, path=package.site)
+    told = elsewhere(*words, cwd=tmp_path, site=package.site)
     files = dict(re.findall(r"^(style|package) (.+)$", told, re.MULTILINE))
     installed = package.site / "fsps_lite"
     assert Path(files["package"]) == installed / "__init__.py"
