@@ -16,12 +16,14 @@ import re
 import subprocess
 import sys
 from collections import Counter
+from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 import jupytext
 import nbformat
 from nbclient import NotebookClient
+from nbformat import NotebookNode
 
 ROOT = Path(__file__).resolve().parent.parent
 CHAPTERS = ROOT / "book" / "chapters"
@@ -44,7 +46,7 @@ class ChapterFailed(Exception):
     """A cell of a chapter raised; the message says which and why."""
 
 
-def source_hash(chapter, library=LIBRARY):
+def source_hash(chapter: Path, library: Path = LIBRARY) -> str:
     """Hash of all that decides the outputs: the chapter's text and the library's."""
     digest = hashlib.sha256(chapter.read_bytes())
     for path in sorted(library.rglob("*.py")):
@@ -52,10 +54,10 @@ def source_hash(chapter, library=LIBRARY):
     return digest.hexdigest()
 
 
-def read_source(chapter):
+def read_source(chapter: Path) -> NotebookNode:
     """The chapter as a notebook that is not yet run, with ids that depend on the text alone."""
-    notebook = jupytext.read(chapter, fmt="md:myst")
-    seen = Counter()
+    notebook: NotebookNode = jupytext.read(chapter, fmt="md:myst")
+    seen: Counter[tuple[str, str]] = Counter()
     for cell in notebook.cells:
         key = (cell.cell_type, cell.source)
         cell.id = hashlib.sha256(repr((*key, seen[key])).encode()).hexdigest()[:12]
@@ -63,7 +65,7 @@ def read_source(chapter):
     return notebook
 
 
-def execute(chapter, library=LIBRARY):
+def execute(chapter: Path, library: Path = LIBRARY) -> NotebookNode:
     """The chapter's twin, run from the first cell to the last."""
     notebook = read_source(chapter)
     client = NotebookClient(
@@ -85,7 +87,7 @@ def execute(chapter, library=LIBRARY):
     return rename_widgets(notebook, chapter.stem)
 
 
-def describe_failure(chapter, notebook, error):
+def describe_failure(chapter: Path, notebook: NotebookNode, error: Exception) -> str:
     """Say which cell failed, show it, and show the error without colours."""
     code = [cell for cell in notebook.cells if cell.cell_type == "code"]
     for number, cell in enumerate(code, start=1):
@@ -98,7 +100,7 @@ def describe_failure(chapter, notebook, error):
     return f"{chapter.name}, {where}: {ANSI.sub('', str(error)) or repr(error)}"
 
 
-def plain_metadata(metadata, digest):
+def plain_metadata(metadata: NotebookNode, digest: str) -> NotebookNode:
     """Only what a reader's Jupyter needs, the widgets, and the hash of what this was made from."""
     kept = {
         "fsps": {"source_hash": digest},
@@ -107,12 +109,13 @@ def plain_metadata(metadata, digest):
     }
     if "widgets" in metadata:
         kept["widgets"] = metadata.widgets
-    return nbformat.from_dict(kept)
+    plain: NotebookNode = nbformat.from_dict(kept)
+    return plain
 
 
-def merge_streams(outputs):
+def merge_streams(outputs: list[NotebookNode]) -> list[NotebookNode]:
     """Join neighbouring pieces of one stream: where a print is cut is a matter of timing."""
-    merged = []
+    merged: list[NotebookNode] = []
     for output in outputs:
         last = merged[-1] if merged else None
         stream = output.output_type == "stream"
@@ -123,7 +126,7 @@ def merge_streams(outputs):
     return merged
 
 
-def rename_widgets(notebook, name):
+def rename_widgets(notebook: NotebookNode, name: str) -> NotebookNode:
     """Give widget models ids that depend on the chapter and their order, not on chance."""
     if "widgets" not in notebook.metadata:
         return notebook
@@ -132,10 +135,11 @@ def rename_widgets(notebook, name):
     order = dict.fromkeys(i for i in re.findall(r"[0-9a-f]{32}", text) if i in random_ids)
     for count, old in enumerate(order):
         text = text.replace(old, hashlib.sha256(f"{name} {count}".encode()).hexdigest()[:32])
-    return nbformat.from_dict(json.loads(text))
+    renamed: NotebookNode = nbformat.from_dict(json.loads(text))
+    return renamed
 
 
-def write_twin(chapter, library=LIBRARY):
+def write_twin(chapter: Path, library: Path = LIBRARY) -> bool:
     """Execute one chapter and write its twin; return whether the file changed."""
     twin = chapter.with_suffix(".ipynb")
     text = nbformat.writes(execute(chapter, library)) + "\n"
@@ -145,16 +149,17 @@ def write_twin(chapter, library=LIBRARY):
     return True
 
 
-def is_current(chapter, library=LIBRARY):
+def is_current(chapter: Path, library: Path = LIBRARY) -> bool:
     """Whether the twin was made from this text and this library."""
     twin = chapter.with_suffix(".ipynb")
     if not twin.exists():
         return False
     metadata = json.loads(twin.read_text(encoding="utf-8"))["metadata"]
-    return metadata.get("fsps", {}).get("source_hash") == source_hash(chapter, library)
+    made_from: str = metadata.get("fsps", {}).get("source_hash", "")
+    return made_from == source_hash(chapter, library)
 
 
-def attempt(chapter):
+def attempt(chapter: Path) -> tuple[Path, str, str | None]:
     """For a worker: (chapter, what happened, error or None)."""
     try:
         return chapter, "changed" if write_twin(chapter) else "same bytes", None
@@ -162,8 +167,8 @@ def attempt(chapter):
         return chapter, "FAILED", str(error)
 
 
-def main(arguments=None):
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+def main(arguments: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("chapters", nargs="*", type=Path, help="the .md of chapters")
     parser.add_argument("--all", action="store_true", help="also those that have not changed")
     parser.add_argument("-j", "--jobs", type=int, default=2)
@@ -180,13 +185,13 @@ def main(arguments=None):
     return run(chapters, chosen.jobs)
 
 
-def next_best(path):
+def next_best(path: Path) -> Path:
     """A path that would have been right, to show in the message."""
     twin = path.with_suffix(".md")
-    return twin if twin.exists() else "book/chapters/01-bayes-by-reweighting.md"
+    return twin if twin.exists() else Path("book/chapters/01-bayes-by-reweighting.md")
 
 
-def run(chapters, jobs):
+def run(chapters: Sequence[Path], jobs: int) -> int:
     """Execute on a few processes, tell how each went, and return the exit status."""
     failures = []
     with ProcessPoolExecutor(min(jobs, len(chapters))) as pool:

@@ -163,7 +163,7 @@ def keep_threads(count: int) -> None:
     import torch
 
     torch.set_num_threads(count)
-    torch.set_num_threads = lambda n: None
+    torch.set_num_threads = lambda nthreads: None
 
 
 def write_notes(_: object = None) -> None:
@@ -175,7 +175,7 @@ def write_notes(_: object = None) -> None:
 
 def start(shell: Any) -> None:
     """Watch everything that this kernel will print."""
-    sys.meta_path.insert(0, Finder())  # type: ignore[arg-type]
+    sys.meta_path.insert(0, Finder())
     names = {"__formatted__": formatted, "__format_all__": Formatter().format}
     for name, value in (names | {"format": formatted, "round": rounded}).items():
         setattr(builtins, name, value)
