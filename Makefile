@@ -20,10 +20,10 @@ ifdef SEED
 export COURSEWORK_SEED := $(SEED)
 endif
 
-.PHONY: help setup book test notebooks bench assignments grade rank lab clean
+.PHONY: help setup book test check test-long test-matrix notebooks bench assignments grade rank lab clean
 
 help: ## list the commands
-	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 13
 
 setup: $(VENV)/.stamp-test ## make .venv with everything that the tests and the book need
 
@@ -34,6 +34,16 @@ book: $(VENV)/.stamp-book ## build the book strictly (a warning is an error)
 
 test: $(VENV)/.stamp-test ## run every check of the project; the last line counts them
 	@$(PY) tools/check.py
+
+check: $(VENV)/.stamp-test ## the inner loop: lint, types, and the tests of what changed
+	@$(PY) tools/check.py lint format types changed
+
+test-long: $(VENV)/.stamp-test ## what takes too long for every day: all cases, all mutants
+	@$(PY) tools/check.py long
+	@$(PY) tools/mutants.py run
+
+test-matrix: $(VENV)/.stamp-test ## tests and notebooks under other processors, Pythons, versions
+	@$(PY) -m tools.matrix $(ROWS)
 
 notebooks: $(VENV)/.stamp-test ## execute the chapters that changed (.md -> .ipynb)
 	@$(PY) tools/execute.py

@@ -23,7 +23,7 @@ from typing import NamedTuple
 ROOT = Path(__file__).resolve().parent.parent
 BIN = Path(sys.executable).parent
 PYTEST = [sys.executable, "-m", "pytest", "-q"]
-WORKERS = ["-n", "2"]
+WORKERS = ["-n", "2", "--dist", "loadfile"]  # what a file sets up is set up once
 SHORT, LONG = ["-m", "not long"], ["-m", "long"]
 NOT_YET = "--ignore=tests/test_html.py"  # the pages, which are not built yet
 
@@ -33,6 +33,7 @@ ENVIRONMENT = {
     "OMP_NUM_THREADS": "1",
     "MKL_NUM_THREADS": "1",
     "FSPS_PAGES": "required",  # tests/test_html.py skips when there are no pages; not here
+    "PYTHONUTF8": "1",  # our texts, whatever the system's encoding
 }
 
 Part = Callable[[Sequence[Path], Path], list[str]]  # (notebooks, report) -> command
@@ -50,11 +51,11 @@ class Result(NamedTuple):
 
 
 def lint(notebooks: Sequence[Path], report: Path) -> list[str]:
-    return [str(BIN / "ruff"), "check", "."]
+    return [sys.executable, "-m", "ruff", "check", "."]
 
 
 def layout(notebooks: Sequence[Path], report: Path) -> list[str]:
-    return [str(BIN / "ruff"), "format", "--check", "."]
+    return [sys.executable, "-m", "ruff", "format", "--check", "."]
 
 
 def types(notebooks: Sequence[Path], report: Path) -> list[str]:
@@ -64,13 +65,13 @@ def types(notebooks: Sequence[Path], report: Path) -> list[str]:
 
 def unit_tests(notebooks: Sequence[Path], report: Path) -> list[str]:
     """All of tests/ that is not marked as long."""
-    chosen = [*WORKERS, "--dist", "loadgroup", *SHORT, NOT_YET]
+    chosen = [*WORKERS, *SHORT, NOT_YET]
     return [*PYTEST, *chosen, f"--junitxml={report}", "tests"]
 
 
 def long_tests(notebooks: Sequence[Path], report: Path) -> list[str]:
     """All of tests/ that is marked as long."""
-    chosen = [*WORKERS, "--dist", "loadgroup", *LONG, NOT_YET]
+    chosen = [*WORKERS, *LONG, NOT_YET]
     return [*PYTEST, *chosen, f"--junitxml={report}", "tests"]
 
 
@@ -83,14 +84,15 @@ def changed_tests(notebooks: Sequence[Path], report: Path) -> list[str]:
 
 def stored_outputs(notebooks: Sequence[Path], report: Path) -> list[str]:
     """Run the notebooks again and compare; the cells of one stay on one worker."""
-    chosen = [*WORKERS, "--dist", "loadfile", "--nbval", f"--junitxml={report}"]
+    chosen = [*WORKERS, "--nbval", f"--junitxml={report}"]
     return [*PYTEST, *chosen, *map(str, notebooks)]
 
 
 def strict_build(notebooks: Sequence[Path], report: Path) -> list[str]:
     """All pages anew: a page that is not read again would not repeat its warnings."""
     shutil.rmtree(ROOT / "_build", ignore_errors=True)
-    return [str(BIN / "jupyter-book"), "build", "book", "-W", "-n", "--keep-going"]
+    builder = shutil.which("jupyter-book", path=str(BIN)) or "jupyter-book"
+    return [builder, "build", "book", "-W", "-n", "--keep-going"]
 
 
 def pages(notebooks: Sequence[Path], report: Path) -> list[str]:
