@@ -5,6 +5,7 @@ missing weight or a transposed matrix cannot hide.
 """
 
 import numpy as np
+import pytest
 import torch
 
 NODES, WEIGHTS = np.polynomial.legendre.leggauss(40)
@@ -133,6 +134,18 @@ def mixture_at(x, log_weights, means, covs, alpha, sigma):
 def slope(steps, errors):
     """The exponent p of errors ~ steps^-p, by least squares."""
     return -np.polyfit(np.log(steps), np.log(errors), 1)[0]
+
+
+def at_length(cases, daily):
+    """Parameters for all cases, of which those that are not in ``daily`` are marked as long."""
+    cases = list(cases)
+    assert set(daily) <= set(cases), set(daily) - set(cases)
+
+    def parameter(case):
+        marks = () if case in daily else pytest.mark.long
+        return pytest.param(*(case if isinstance(case, tuple) else (case,)), marks=marks)
+
+    return [parameter(case) for case in cases]
 
 
 def seeded(seed):
