@@ -11,7 +11,9 @@ from jaxtyping import Float
 from torch import Tensor
 
 from fsps_lite import attention, checks
+from fsps_lite.moments import Moments
 from fsps_lite.priors.atom_moments import AtomMoments, Centred
+from fsps_lite.priors.draws import pick
 from fsps_lite.types import LogDensity, LogLikelihood, Prior, Scale, State, Where
 
 CALL = "Empirical.from_samples(torch.randn(1000, 2, dtype=torch.float64))"
@@ -30,7 +32,7 @@ class Empirical:
     atoms: Float[Tensor, "N d"]
     log_weights: Float[Tensor, "N"]
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         checks.floating("atoms", self.atoms, CALL)
         checks.shape("atoms", self.atoms, ("N", "d"), CALL)
         checks.finite("atoms", self.atoms, CALL)
@@ -151,13 +153,13 @@ class Empirical:
     ) -> State:
         """Draw x_0 from p(x_0 | x_t = x), one a row: an atom, by the softmax of the logits."""
 
-        def draw(rows):
+        def draw(rows: Tensor) -> Tensor:
             weights = self.logits(rows, alpha, sigma).softmax(-1)
-            return self.atoms[weights.multinomial(1, generator=generator).squeeze(-1)]
+            return self.atoms[pick(weights, generator)]
 
         return self._by_rows(draw, x)
 
-    def moments(self, x: State, alpha: Scale, sigma: Scale) -> AtomMoments:
+    def moments(self, x: State, alpha: Scale, sigma: Scale) -> Moments:
         """What is known of x_0 given a cloud ``x`` in float64, whatever the atoms' dtype is."""
         self._check(x.to(self.dtype), sigma)
         return AtomMoments(self, x, alpha, sigma)

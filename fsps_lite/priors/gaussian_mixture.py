@@ -12,6 +12,7 @@ from fsps_lite import checks
 from fsps_lite.likelihood import Likelihood
 from fsps_lite.moments import Moments
 from fsps_lite.operators import Linear
+from fsps_lite.priors.draws import pick
 from fsps_lite.priors.empirical import Empirical
 from fsps_lite.priors.round_moments import Round, RoundMoments
 from fsps_lite.types import LogDensity, Scale, State, Where
@@ -33,7 +34,7 @@ class GaussianMixture:
     means: Float[Tensor, "K d"]
     covs: Float[Tensor, "K d d"]
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         checks.floating("means", self.means, CALL)
         checks.shape("means", self.means, ("K", "d"), CALL)
         k, d = self.means.shape
@@ -131,7 +132,7 @@ class GaussianMixture:
     ) -> State:
         """Draw x_0 from p(x_0 | x_t = x), one for each row of the ``(n, d)`` cloud."""
         share = self.responsibilities(x, alpha, sigma)
-        k = share.multinomial(1, generator=generator).squeeze(-1)
+        k = pick(share, generator)
         mean = self._component_means(x, alpha, sigma)[torch.arange(len(x), device=k.device), k]
         variance = self._eigen[0] * sigma**2 / self._variances(alpha, sigma)
         return mean + self._colour(k, variance.sqrt()[k], generator)
@@ -141,8 +142,7 @@ class GaussianMixture:
 
         Raises ValueError for any other operator, for which the posterior is no mixture.
         """
-        _check_linear(likelihood)
-        operator, noise = likelihood.operator, likelihood.noise_cov
+        operator, noise = _linear(likelihood), likelihood.noise_cov
         predicted = operator(self.means)
         cross = self.covs @ operator.matrix.mT
         innovation = operator.matrix @ cross + noise
@@ -161,7 +161,7 @@ class GaussianMixture:
         """
         if self._round is None:
             return Moments(self._double, x, alpha, sigma)
-        return RoundMoments(self._round, x, alpha, sigma)
+        return RoundMoments(self, x, alpha, sigma, self._round)
 
     @cached_property
     def _round(self) -> Round | None:
@@ -238,9 +238,11 @@ def _check_covs(covs: Tensor) -> None:
         raise ValueError(checks.complaint(what, f"an eigenvalue of {lowest:.3g}", CALL))
 
 
-def _check_linear(likelihood: Likelihood) -> None:
+def _linear(likelihood: Likelihood) -> Linear:
+    """The operator, if it has a matrix."""
     if not isinstance(likelihood, Likelihood) or not isinstance(likelihood.operator, Linear):
         got = getattr(likelihood, "operator", likelihood)
         what = "a GaussianMixture conditions on a Likelihood with a Linear operator only"
         call = "Empirical.from_samples(prior.sample(2000, generator=g)).condition(likelihood)"
         raise ValueError(checks.complaint(what, got, call))
+    return likelihood.operator
