@@ -39,8 +39,8 @@ def path_of(problem, score, n, steps=12, stop=0.01):
 @pytest.mark.usefixtures("unchecked")
 def test_stopping_curves_are_what_scipy_and_quadrature_find():
     problem = problems.trimodal()
-    path = path_of(problem, DPS(problem.diffusion, problem.likelihood), 300)
-    truth = problem.posterior.sample(400, 0.0, generator=seeded(2))
+    path = path_of(problem, DPS(problem.diffusion, problem.likelihood), 60)
+    truth = problem.posterior.sample(80, 0.0, generator=seeded(2))
     found = early_stopping(path, problem.diffusion, truth, generator=seeded(3))
     assert_close(found.t, path.t)
     quadrature = Line.mixture(*TRIMODAL)
@@ -289,7 +289,7 @@ def test_the_four_cells_are_the_two_questions():
     quadrature = Line.mixture(*TRIMODAL)
     draws = problem.prior.sample(20_000, generator=seeded(3))[:, 0].numpy()
     draws = alpha * draws + sigma * np.random.default_rng(0).standard_normal(20_000)
-    grid = np.linspace(-5, 5, 401)
+    grid = np.linspace(-5, 5, 201)
     density = quadrature.at(grid, alpha, sigma)[0]
     least = np.quantile(np.interp(draws, grid, density), 0.005)
     probable = np.interp(cloud[:, 0], grid, density) >= least

@@ -36,7 +36,7 @@ SCHEDULES = [VP(), Cosine(), VE(10.0, 2.0), FlowMatching()]
 schedules = st.sampled_from(SCHEDULES)
 seeds = st.integers(0, 10_000)
 dims = st.sampled_from([1, 2, 5])
-few = settings(max_examples=30)
+few = settings(max_examples=15)
 
 
 def mixture(seed, d, schedule=SCHEDULES[0]):
