@@ -12,10 +12,12 @@ import argparse
 import difflib
 import importlib
 import sys
+from collections.abc import Iterable
 
 import torch
 
 from fsps_lite import checks, guidance, problems
+from fsps_lite.problem import Problem
 from fsps_lite.report import Method, diagnose
 
 PROBLEMS = {make.__name__: make for make in problems.GALLERY}
@@ -63,7 +65,7 @@ def _diagnose(options: argparse.Namespace) -> None:
         report.save_json(options.json)
 
 
-def find_problem(name: str):
+def find_problem(name: str) -> Problem:
     """The problem of the gallery called ``name``; raises Unknown with the nearest name."""
     if name not in PROBLEMS:
         raise Unknown(_unknown("problem", name, PROBLEMS))
@@ -85,7 +87,8 @@ def find_method(name: str) -> Method:
         raise Unknown(f"cannot import {module_name!r}: {error}") from error
     if not hasattr(module, attribute):
         raise Unknown(_unknown(f"name in {module_name}", attribute, vars(module)))
-    return getattr(module, attribute)
+    method: Method = getattr(module, attribute)
+    return method
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -112,11 +115,11 @@ def _listing() -> str:
     return "\n".join(lines)
 
 
-def _first(text: str) -> str:
-    return text.strip().splitlines()[0]
+def _first(text: str | None) -> str:
+    return (text or "-").strip().splitlines()[0]
 
 
-def _unknown(kind: str, name: str, known) -> str:
+def _unknown(kind: str, name: str, known: Iterable[str]) -> str:
     near = difflib.get_close_matches(name, known, n=1)
     hint = f", did you mean {near[0]!r}?" if near else f"; there are {', '.join(sorted(known))}"
     return f"no {kind} called {name!r}{hint}"

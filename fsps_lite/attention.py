@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -31,7 +32,7 @@ class Attended:
 
 
 @contextmanager
-def flushed():
+def flushed() -> Iterator[None]:
     """Weights below 1e-308 (in float32, 1e-38) count as 0: on a CPU they cost ten times as much."""
     before = bool(torch.tensor(2.0**-1074, dtype=torch.float64, device="cpu") * 1.0 == 0)
     torch.set_flush_denormal(True)
@@ -76,7 +77,9 @@ def weights(
         yield rows, _columns(queries[rows], keys, bias, level[rows])
 
 
-def _columns(queries, keys, bias, level) -> Iterator[tuple[slice, Tensor]]:
+def _columns(
+    queries: Tensor, keys: Tensor, bias: Tensor, level: Tensor
+) -> Iterator[tuple[slice, Tensor]]:
     for atoms in _slices(len(keys), BLOCK // max(1, len(queries))):
         logits = torch.addmm(bias[atoms], queries, keys[atoms].mT)
         yield atoms, logits.sub_(level.unsqueeze(-1)).exp_()  # in place: memory is what takes time
@@ -117,7 +120,7 @@ def _fused(queries: Tensor, keys: Tensor, values: Tensor, bias: Tensor) -> Atten
 
 
 # Private to torch, so it may be missing or answer otherwise one day: it is asked once, in _works.
-KERNEL = getattr(torch.ops.aten, "_scaled_dot_product_flash_attention_for_cpu", None)
+KERNEL: Any = getattr(torch.ops.aten, "_scaled_dot_product_flash_attention_for_cpu", None)
 
 
 def _suits_fused(queries: Tensor, keys: Tensor, values: Tensor, bias: Tensor) -> bool:

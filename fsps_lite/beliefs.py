@@ -77,13 +77,13 @@ def score_error(
     schedule = posterior.schedule
     x0 = posterior.sample(n, 0.0, generator=generator)
     eps = torch.randn(x0.shape, generator=generator, dtype=x0.dtype, device=x0.device)
-    squares, sizes = [], []
+    misses, sizes = [], []
     for time in t:
         x = schedule.alpha(time) * x0 + schedule.sigma(time) * eps
         truth = posterior.score(x, time)
-        squares.append((score(x, time) - truth).square().sum(-1))
+        misses.append((score(x, time) - truth).square().sum(-1))
         sizes.append(truth.square().sum(-1).mean())
-    squares = torch.stack(squares)  # (T, n)
+    squares = torch.stack(misses)  # (T, n)
     weighted = 0.5 * schedule.diffusion(t).unsqueeze(-1) * squares
     paths = torch.trapezoid(weighted, t, dim=0).abs()  # t may run either way
     error = squares.mean(1)

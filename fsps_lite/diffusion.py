@@ -33,7 +33,7 @@ class Diffusion:
     prior: Prior
     schedule: Schedule
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if isinstance(self.prior, Schedule):
             got, call = type(self.prior).__name__, "Diffusion(prior, schedule)"
             raise TypeError(

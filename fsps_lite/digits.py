@@ -37,7 +37,7 @@ class Digits:
 
     def ink(self, image: Float[Tensor, "*batch 64"]) -> Float[Tensor, "*batch 8 8"]:
         """An image to look at: 0 is paper and 16 is full ink."""
-        return (self.scale * image + self.mean).unflatten(-1, (SIDE, SIDE))
+        return (self.scale * image + self.mean).reshape(*image.shape[:-1], SIDE, SIDE)
 
     def label_weights(self, weights: Float[Tensor, "N"]) -> Float[Tensor, "10"]:
         """The total weight on the images of each digit, for weights on ``images``. ``(10,)``."""

@@ -51,7 +51,7 @@ def euler_maruyama(
     x <- x - (drift x - diffusion score) dt + sqrt(diffusion dt) z
     """
 
-    def step(x, t, s):
+    def step(x: State, t: Tensor, s: Tensor) -> State:
         drift, diffusion = schedule.drift(t), schedule.diffusion(t)
         towards_data = -drift * x + diffusion * evaluate(score, x, t)
         return x + towards_data * (t - s) + (diffusion * (t - s)).sqrt() * draw(x, generator)
@@ -75,7 +75,7 @@ def ddpm(
     """
     _check_eta(eta)
 
-    def step(x, t, s):
+    def step(x: State, t: Tensor, s: Tensor) -> State:
         alpha, sigma = schedule.alpha(t), schedule.sigma(t)
         m = (x + sigma**2 * evaluate(score, x, t)) / alpha
         fresh = eta**2 * schedule.variance(s) * forgotten(schedule, t, s)
@@ -88,7 +88,7 @@ def ddpm(
 def ddim(score: PosteriorScore, schedule: Schedule, x: State, t: Tensor) -> Trajectory:
     """The first-order step of the probability flow: no noise at all (Song et al., 2021a)."""
 
-    def step(x, t, s):
+    def step(x: State, t: Tensor, s: Tensor) -> State:
         alpha, sigma = schedule.alpha(t), schedule.sigma(t)
         m = (x + sigma**2 * evaluate(score, x, t)) / alpha
         return schedule.alpha(s) * m + schedule.sigma(s) * (x - alpha * m) / sigma
@@ -102,11 +102,11 @@ def heun(score: PosteriorScore, schedule: Schedule, x: State, t: Tensor) -> Traj
     In u = x / alpha and r = sigma / alpha the flow is du/dr = -r alpha score: nothing is stiff.
     """
 
-    def slope(u, t):
+    def slope(u: State, t: Tensor) -> State:
         alpha = schedule.alpha(t)
         return -schedule.sigma(t) * evaluate(score, alpha * u, t)
 
-    def step(x, t, s):
+    def step(x: State, t: Tensor, s: Tensor) -> State:
         dr = schedule.sigma(s) / schedule.alpha(s) - schedule.sigma(t) / schedule.alpha(t)
         u = x / schedule.alpha(t)
         first = slope(u, t)
@@ -131,9 +131,9 @@ def dpm_solver(
     keep the same densities; the default keeps some noise, which forgives. One score a step.
     """
     _check_eta(eta)
-    before = []  # the denoised cloud and the step of the step before
+    before: list[Tensor] = []  # the denoised cloud and the step of the step before
 
-    def step(x, t, s):
+    def step(x: State, t: Tensor, s: Tensor) -> State:
         alpha, sigma = schedule.alpha(t), schedule.sigma(t)
         h = ((schedule.log_snr(s) - schedule.log_snr(t)) / 2).clamp(max=100.0)  # inf into s = 0
         m = (x + sigma**2 * evaluate(score, x, t)) / alpha
@@ -160,7 +160,7 @@ def exact_kernel(
         call = "exact_kernel(problem.posterior, problem.schedule, x, t, generator=g)"
         raise TypeError(checks.complaint(what, type(posterior).__name__, call))
 
-    def step(x, t, s):
+    def step(x: State, t: Tensor, s: Tensor) -> State:
         x0 = posterior.sample_denoised(x, t, generator=generator)
         return bridge(schedule, x0, x, t, s, generator=generator)
 
@@ -220,7 +220,7 @@ def _invert(schedule: Schedule, log_snr: Tensor) -> Tensor:
     return (low + high) / 2
 
 
-def _check_grid(schedule, steps, start, stop, spacing) -> None:
+def _check_grid(schedule: Schedule, steps: int, start: float, stop: float, spacing: str) -> None:
     call = "times(schedule, 250, start=1.0, stop=1e-3)"
     checks.count("steps", steps, call)
     if not 0 <= stop < start <= 1:

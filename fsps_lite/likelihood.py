@@ -27,7 +27,7 @@ class Likelihood:
     y: Float[Tensor, "m"]
     noise_std: int | float | Float[Tensor, ""] | Float[Tensor, "m"] | Float[Tensor, "m m"]
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if not callable(self.operator):
             got = type(self.operator).__name__
             raise TypeError(checks.complaint("`operator` must be Linear or Nonlinear", got, CALL))
@@ -41,7 +41,9 @@ class Likelihood:
         _check_noise(self.noise_std, self.y)
 
     @classmethod
-    def with_cov(cls, operator, y: Float[Tensor, "m"], noise_cov: Float[Tensor, "m m"]):
+    def with_cov(
+        cls, operator: Linear | Nonlinear, y: Float[Tensor, "m"], noise_cov: Float[Tensor, "m m"]
+    ) -> "Likelihood":
         """The likelihood with noise of a full covariance ``(m, m)``, in units of y squared."""
         call = "Likelihood.with_cov(operator, y, torch.eye(len(y), dtype=y.dtype))"
         checks.floating("noise_cov", noise_cov, call)
@@ -65,9 +67,9 @@ class Likelihood:
 
     def log_prob(self, x: State) -> LogDensity:
         """log p(y | x) for each row of ``x``, in nats, with its normaliser."""
-        residual = self.y - self._predict(x)
+        residual = (self.y - self._predict(x)).unsqueeze(-1)
         factor = self.noise_factor
-        whitened = torch.linalg.solve_triangular(factor, residual.unsqueeze(-1), upper=False)
+        whitened: Tensor = torch.linalg.solve_triangular(factor, residual, upper=False)
         log_norm = factor.diagonal().log().sum() + 0.5 * len(self.y) * math.log(2 * math.pi)
         return -0.5 * whitened.squeeze(-1).square().sum(-1) - log_norm
 
@@ -92,7 +94,7 @@ class Likelihood:
         return predicted
 
 
-def _check_noise(noise_std, y: Tensor) -> None:
+def _check_noise(noise_std: int | float | Tensor, y: Tensor) -> None:
     """One positive number, one a coordinate, or a lower-triangular factor."""
     if not isinstance(noise_std, Tensor) or noise_std.ndim == 0:
         return checks.positive("noise_std", noise_std, CALL)

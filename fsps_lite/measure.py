@@ -4,6 +4,7 @@ interface.
 
 import math
 import warnings
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
@@ -14,6 +15,7 @@ from fsps_lite.behaviours import early_stopping, hallucination, mode_history
 from fsps_lite.behaviours.hallucination import share_error
 from fsps_lite.behaviours.stopping import distance
 from fsps_lite.beliefs import ScoreError, score_error
+from fsps_lite.diffusion import KNOWN
 from fsps_lite.estimate import Estimate
 from fsps_lite.integrators import ddpm, times
 from fsps_lite.metrics import mode_weights
@@ -156,12 +158,14 @@ def spreads(x: Tensor) -> Tensor:
 def true_spread(problem: Problem, t: Times) -> Tensor:
     """The same for p(x_t | y), without sampling: alpha^2 Var x_0 + sigma^2 d."""
     schedule, prior = problem.schedule, problem.posterior.prior
+    assert isinstance(prior, KNOWN)  # as every posterior of a Problem is
     return (schedule.alpha_bar(t) * prior.total_variance + schedule.variance(t) * prior.dim).sqrt()
 
 
 def near(x: State) -> Bool[Tensor, "n"]:
     """Which particles have not diverged."""
-    return x.norm(dim=-1) <= FAR
+    length: Tensor = x.norm(dim=-1)
+    return length <= FAR
 
 
 def thinned(path: Trajectory, most: int) -> Trajectory:
@@ -170,7 +174,7 @@ def thinned(path: Trajectory, most: int) -> Trajectory:
     return Trajectory(path.t[pick], path.x[pick])
 
 
-def notes(problem: Problem, measured: Measured, n: int):
+def notes(problem: Problem, measured: Measured, n: int) -> Iterator[str]:
     """Sentences that a reader must not miss."""
     for numbers, which in ((measured.numbers, ""), (measured.finer, " with twice the steps")):
         lost = numbers[LOST].value if numbers else 0

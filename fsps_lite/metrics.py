@@ -98,7 +98,8 @@ def mode_weights(
 def _distances(x: Tensor, y: Tensor) -> Tensor:
     """The sum of |x_i - y_j| over all pairs; by differences, as squares cancel far from 0."""
     blocks = x.split(max(1, 2**24 // len(y)))
-    return sum(torch.cdist(b, y, compute_mode="donot_use_mm_for_euclid_dist").sum() for b in blocks)
+    sums = (torch.cdist(b, y, compute_mode="donot_use_mm_for_euclid_dist").sum() for b in blocks)
+    return sum(sums, x.new_zeros(()))
 
 
 def _masses(name: str, weights: Tensor | None, cloud: Tensor) -> Tensor:

@@ -50,8 +50,8 @@ class Moments:
 class Latest:
     """The moments that were asked for last: a score and its guidance then share one pass."""
 
-    def __init__(self):
-        self._moments = None
+    def __init__(self) -> None:
+        self._moments: Moments | None = None
 
     def at(self, x: Tensor, alpha: Scale, sigma: Scale) -> Moments | None:
         """They, if they are those of this very cloud, number by number."""
@@ -66,5 +66,5 @@ class Latest:
             self._moments = moments
         return moments
 
-    def __reduce__(self):
+    def __reduce__(self) -> tuple[type["Latest"], tuple[()]]:
         return Latest, ()  # a copy in another process has been asked for nothing

@@ -26,7 +26,7 @@ class Linear:
     matrix: Float[Tensor, "m d"]
     offset: Float[Tensor, "m"] | None = None
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         call = "Linear(torch.eye(2), offset=torch.zeros(2))"
         checks.floating("matrix", self.matrix, call)
         checks.shape("matrix", self.matrix, ("m", "d"), call)
@@ -115,7 +115,7 @@ def fourier_magnitude(side: int) -> Nonlinear:
     checks.count("side", side, "fourier_magnitude(8)")
 
     def magnitude(x: Tensor) -> Tensor:
-        spectrum = torch.fft.rfft2(x.unflatten(-1, (side, side)), norm="ortho")
+        spectrum: Tensor = torch.fft.rfft2(x.unflatten(-1, (side, side)), norm="ortho")
         return spectrum.abs().flatten(-2)
 
     return Nonlinear(magnitude, f"fourier_magnitude({side})")

@@ -11,6 +11,7 @@ import matplotlib.pyplot as plt
 import torch
 from jaxtyping import Float
 from matplotlib import colormaps, rc_params_from_file
+from matplotlib.axes import Axes
 from matplotlib.colors import PowerNorm
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator
@@ -26,7 +27,9 @@ LINES = ("-", "--", "-.", ":")
 Curves = Mapping[str, tuple[Tensor, Tensor]]
 
 
-def panels(count: int, *, width: float = 3.2, height: float = 2.8, columns: int | None = None):
+def panels(
+    count: int, *, width: float = 3.2, height: float = 2.8, columns: int | None = None
+) -> tuple[Figure, list[Axes]]:
     """``count`` axes in a row (or in rows of ``columns``), in the book's style."""
     columns = min(count, columns or count)
     rows = -(-count // columns)
@@ -97,7 +100,11 @@ def bands(
 
 
 def neighbours(
-    groups: Mapping[str, Curves], *, xlabels: Sequence[str], ylabel: str, levels: Sequence = ()
+    groups: Mapping[str, Curves],
+    *,
+    xlabels: Sequence[str],
+    ylabel: str,
+    levels: Sequence[int | float] = (),
 ) -> Figure:
     """Curves in panels of their own axes, ``{title: {name: (x, y)}}``; names keep their colours.
 
@@ -149,8 +156,8 @@ def over_time(
             axis.set_xlim(float(t.max()), float(t.min()))
         axis.set(title=title, xlabel="t", yscale="log" if log else "linear")
     axes[0].set_ylabel(ylabel)
-    drawn = [h for axis in axes for h in axis.lines if not h.get_label().startswith("_")]
-    handles = {h.get_label(): h for h in drawn}
+    drawn = [h for axis in axes for h in axis.lines if not str(h.get_label()).startswith("_")]
+    handles = {str(h.get_label()): h for h in drawn}
     figure.legend(handles.values(), handles, frameon=False, loc="outside right center")
     return figure
 
@@ -271,13 +278,15 @@ def clouds(points: Mapping[str, State], *, shown: int = 1000) -> Figure:
     return figure
 
 
-def histograms(clouds: Mapping[str, State], density: tuple[Tensor, Tensor], *, bins=80) -> Figure:
+def histograms(
+    clouds: Mapping[str, State], density: tuple[Tensor, Tensor], *, bins: int = 80
+) -> Figure:
     """One-dimensional clouds as histograms, each beside the true density ``(x, p)``."""
     figure, axes = panels(len(clouds))
     x, p = density
     for axis, (name, cloud) in zip(axes, clouds.items(), strict=True):
         edges = torch.linspace(float(x.min()), float(x.max()), bins + 1)
-        axis.hist(cloud.flatten(), bins=edges, density=True, color=COLOURS[5], alpha=0.6)
+        axis.hist(cloud.flatten(), bins=edges.tolist(), density=True, color=COLOURS[5], alpha=0.6)
         axis.plot(x, p, color=COLOURS[6], linewidth=1.2, label="truth")
         axis.set(title=name, xlabel="x")
         axis.sharey(axes[0])
@@ -385,14 +394,14 @@ def images(rows: Mapping[str, Float[Tensor, "n h w"]], *, full: float = 16.0) ->
     return figure
 
 
-def _scales(axis, log: str) -> None:
+def _scales(axis: Axes, log: str) -> None:
     if "x" in log:
         axis.set_xscale("log")
     if "y" in log:
         axis.set_yscale("log")
 
 
-def _guide(axis, lines: Curves, slope: int | float) -> None:
+def _guide(axis: Axes, lines: Curves, slope: int | float) -> None:
     """A dotted line of this slope, through the middle of the first curve."""
     x, y = next(iter(lines.values()))
     middle = len(x) // 2

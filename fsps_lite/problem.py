@@ -54,9 +54,9 @@ class Problem:
         exact to 1e-6 where sigma(t) is above 0.004 for d = 1, and above the spacing of a grid of
         401 x 401 points for d = 2. Raises ValueError where neither exists, and says what does.
         """
-        mixture = isinstance(self.prior, GaussianMixture)
-        nonlinear = not isinstance(self.likelihood.operator, Linear)
-        prior = self._quadrature() if mixture and nonlinear else self.prior
+        prior, nonlinear = self.prior, not isinstance(self.likelihood.operator, Linear)
+        if nonlinear and isinstance(prior, GaussianMixture):
+            prior = self._quadrature(prior)
         return Diffusion(prior.condition(self.likelihood), self.schedule)
 
     @property
@@ -74,9 +74,8 @@ class Problem:
         atoms = Empirical.from_samples(self.prior.sample(n, generator=generator))
         return Diffusion(atoms.condition(self.likelihood), self.schedule)
 
-    def _quadrature(self) -> Empirical:
+    def _quadrature(self, prior: GaussianMixture) -> Empirical:
         """The mixture as points with weights, close enough together to be integrated over."""
-        prior = self.prior
         if prior.dim > 2:
             what = (
                 "a nonlinear operator on a GaussianMixture has an exact posterior for d <= 2 only"

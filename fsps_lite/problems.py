@@ -157,7 +157,9 @@ def vector(*values: float) -> Tensor:
 IDENTITY = Linear(torch.eye(1, dtype=torch.float64))
 
 
-def _digits(name: str, operator, index: int, noise_std: float, moral: str) -> Problem:
+def _digits(
+    name: str, operator: Linear | Nonlinear, index: int, noise_std: float, moral: str
+) -> Problem:
     """Measure held-out image ``index``; the noise is the same at every call."""
     data = digits.load()
     if not 0 <= index < len(data.held_out):

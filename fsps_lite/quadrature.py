@@ -52,7 +52,7 @@ class Line(Empirical):
     def denoise(self, x: State, alpha: Scale, sigma: Scale) -> State:
         """E[x_0 | x_t = x]; for a large cloud the score is right to 1e-7 of its largest value."""
 
-        def score(places):
+        def score(places: Tensor) -> Tensor:
             m = Empirical.denoise(self, places[:, None], alpha, sigma)
             return (alpha * m[:, 0] - places) / sigma**2
 
@@ -67,7 +67,7 @@ class Line(Empirical):
         return Moments(self._double, x, alpha, sigma)
 
     @cached_property
-    def _double(self) -> "Line":
+    def _double(self) -> Empirical:
         return self if self.dtype == torch.float64 else self.to(torch.float64)
 
 
@@ -94,11 +94,11 @@ def interpolated(fn: Callable[[Tensor], Tensor], x: Tensor, pieces: int) -> Tens
     return y
 
 
-def line(prior: GaussianMixture, likelihood: Likelihood, low: float, high: float) -> Line:
+def line(prior: GaussianMixture, likelihood: Likelihood, low: float, high: float) -> Empirical:
     """The prior as atoms, close together where it, or the likelihood, bends."""
     exact, given = (known.to(torch.float64).to("cpu") for known in (prior, likelihood))
 
-    def log_joint(x):
+    def log_joint(x: Tensor) -> Tensor:
         return exact.log_prob(x) + given.log_prob(x)
 
     low, high = _ends(log_joint, *_ends(exact.log_prob, low, high))
@@ -108,7 +108,7 @@ def line(prior: GaussianMixture, likelihood: Likelihood, low: float, high: float
     return Line(atoms, exact.log_prob(atoms) + log_widths).to(prior.dtype).to(prior.means.device)
 
 
-def _ends(log_density: Callable, low: float, high: float) -> tuple[float, float]:
+def _ends(log_density: Callable[[Tensor], Tensor], low: float, high: float) -> tuple[float, float]:
     """Move the ends apart until the density has died away at both."""
     while True:
         log_p = log_density(
@@ -119,7 +119,9 @@ def _ends(log_density: Callable, low: float, high: float) -> tuple[float, float]
         low, high = low - (high - low) / 8, high + (high - low) / 8
 
 
-def _panels(log_density: Callable, low: float, high: float) -> tuple[Tensor, Tensor]:
+def _panels(
+    log_density: Callable[[Tensor], Tensor], low: float, high: float
+) -> tuple[Tensor, Tensor]:
     """Left ends and widths of panels, halved until the density is a polynomial in each."""
     count = min(PANELS, int((high - low) / WIDTH) + 1)
     edges = torch.linspace(low, high, count + 1, device="cpu").double()

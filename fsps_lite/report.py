@@ -5,7 +5,7 @@ import html
 import io
 import json
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -196,7 +196,7 @@ def compare(
     reference = measure.run(problem, problem.posterior, **settings)
     exact = measure.sampler(problem, reference, seed)
 
-    def report(name, score):
+    def report(name: str, score: PosteriorScore) -> Report:
         found, null = measure.sampler(problem, measure.run(problem, score, **settings), seed), exact
         if found.curves:  # the exact sampler is looked at when the method is worst
             ratio = found.curves["spread ratio"][1]
@@ -246,7 +246,9 @@ def score_of(problem: Problem, method: Method) -> PosteriorScore:
     return score
 
 
-def _report(problem: Problem, name: str, settings, found: Measured, null: Measured) -> Report:
+def _report(
+    problem: Problem, name: str, settings: Mapping[str, int], found: Measured, null: Measured
+) -> Report:
     """Two samplers' numbers and curves, side by side."""
     findings = tuple(
         Finding(k, value, null.numbers[k], UNITS.get(k, "")) for k, value in found.numbers.items()
@@ -257,6 +259,6 @@ def _report(problem: Problem, name: str, settings, found: Measured, null: Measur
     return Report(problem.name, name, settings, findings, curves, notes)
 
 
-def _plain(values):
+def _plain(values: Iterable[float]) -> list[float | None]:
     """Numbers as JSON has them."""
     return [value if math.isfinite(value) else None for value in values]

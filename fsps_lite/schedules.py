@@ -80,7 +80,9 @@ class Schedule(ABC):
         """d sigma^2/dt - 2 drift sigma^2, the squared factor of dw (Kingma et al., 2021)."""
         return derivative(self.variance, t) - 2 * self.drift(t) * self.variance(t)
 
-    def noise(self, n: int, dim: int, *, generator: torch.Generator, dtype=torch.float64) -> State:
+    def noise(
+        self, n: int, dim: int, *, generator: torch.Generator, dtype: torch.dtype = torch.float64
+    ) -> State:
         """``n`` points of noise, sigma(1) eps: where a reverse process starts. ``(n, dim)``."""
         call = "schedule.noise(1000, 1, generator=torch.Generator().manual_seed(0))"
         checks.count("n", n, call)
@@ -100,7 +102,7 @@ class VP(Schedule):
     beta_min: float = 0.01
     beta_max: float = 20.0
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         call = "VP(beta_min=0.01, beta_max=20.0)"
         checks.positive("beta_min", self.beta_min, call)
         checks.positive("beta_max", self.beta_max, call)
@@ -142,7 +144,7 @@ class VE(Schedule):
     sigma_max: float = 80.0
     power: float = 3.0
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         call = "VE(sigma_max=80.0, power=3.0)"
         checks.positive("sigma_max", self.sigma_max, call)
         checks.positive("power", self.power, call)

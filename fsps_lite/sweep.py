@@ -41,7 +41,9 @@ def sweep(
     return tuple(report for reports in found for report in reports)
 
 
-def _compare(problem, methods, n: int, steps: int, seed: int) -> tuple[Report, ...]:
+def _compare(
+    problem: Problem, methods: Mapping[str, Method], n: int, steps: int, seed: int
+) -> tuple[Report, ...]:
     """One task: on one thread, for its neighbours have the other cores."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)

@@ -107,7 +107,7 @@ def full_tmpd_weight(a: Number, y: Number, noise_std: Number, *, weight: Number 
     """TMPD's if it kept the derivative of its covariance: log N(y; M, noise_std^2 + C) guides."""
     _check(a, noise_std, weight)
 
-    def log_guess(M):
+    def log_guess(M: np.ndarray) -> np.ndarray:
         variance = noise_std**2 + a**2 - M**2
         return -((y - M) ** 2) / (2 * variance) - np.log(variance) / 2
 
@@ -121,7 +121,8 @@ def unbiased_dial(a: Number, y: Number, noise_std: Number) -> float:
     Needs y != 0, at which every c is right.
     """
     truth = true_weight(a, y, noise_std)
-    return brentq(lambda c: atom_weight(lambda C: c * C, a, y, noise_std) - truth, 0.0, 1.0)
+    dial: float = brentq(lambda c: atom_weight(lambda C: c * C, a, y, noise_std) - truth, 0.0, 1.0)
+    return dial
 
 
 def weight_in_time(
@@ -142,7 +143,10 @@ def weight_in_time(
     """
     _check(a, noise_std, weight)
     M, last = np.linspace(-a, a, CELLS + 1), stop or 1e3 / min(a, noise_std) ** 2
-    pull = lambda tau: _pull(lambda C: spread(C, tau), a, y, noise_std)  # noqa: E731
+
+    def pull(tau: Number) -> Curve:
+        return _pull(lambda C: spread(C, tau), a, y, noise_std)
+
     h = np.heaviside(-M, 0.5) if stop else _standing(pull(last), M)
     clock = np.append(np.geomspace(last, 1e-4 / a**2, STEPS), 0.0)
     for i, (tau, before) in enumerate(zip(clock[:-1], clock[1:], strict=True)):
@@ -175,7 +179,8 @@ def dps_scale(x: np.ndarray | Number, y: Number, noise_std: Number) -> np.ndarra
     The mean of S over the results of DPS is S at the prior's mean. For two atoms that fixes the
     weights; for more of them it is one equation.
     """
-    return erfi((x - y) / noise_std)
+    scale: np.ndarray | float = erfi((x - y) / noise_std)
+    return scale
 
 
 def gaussian_moments(
@@ -189,10 +194,10 @@ def gaussian_moments(
     _check(prior_std, noise_std)
     prior_var = prior_std**2
 
-    def rate(C):
+    def rate(C: np.ndarray) -> np.ndarray | float:
         return 1 / (noise_std**2 + spread(C, 1 / C - 1 / prior_var))
 
-    def kept(C):
+    def kept(C: np.ndarray | Number) -> np.ndarray | float:
         return np.exp(-_integral(rate, 0.0, C))
 
     variance = _integral(lambda C: kept(C) ** 2, 0.0, prior_var)
@@ -227,7 +232,8 @@ def _pull(spread: Curve, a: Number, y: Number, noise_std: Number) -> Curve:
 def _integral(fn: Curve, low: Number, high: np.ndarray | Number) -> np.ndarray | float:
     """The integral of ``fn`` from ``low`` to each of ``high``, by the tanh-sinh rule."""
     width = np.asarray(high, dtype=float)[..., None] - low
-    return (width * WEIGHTS * fn(low + width * NODES)).sum(-1)
+    area: np.ndarray | float = (width * WEIGHTS * fn(low + width * NODES)).sum(-1)
+    return area
 
 
 def _standing(pull: Curve, M: np.ndarray) -> np.ndarray:
@@ -236,10 +242,13 @@ def _standing(pull: Curve, M: np.ndarray) -> np.ndarray:
     force = pull(middle)
     log_scale = -2 * (np.cumsum(force) - force / 2) * cell
     scale = np.exp(log_scale - log_scale.max())
-    return np.append(np.cumsum(scale[::-1])[::-1], 0.0) / scale.sum()
+    total: float = scale.sum()
+    return np.append(np.cumsum(scale[::-1])[::-1], 0.0) / total
 
 
-def _step_back(h, M, force, dtau: float, *, implicit: float) -> np.ndarray:
+def _step_back(
+    h: np.ndarray, M: np.ndarray, force: np.ndarray | float, dtau: float, *, implicit: float
+) -> np.ndarray:
     """One step of the backward equation, a tridiagonal system; h stays as it is at the atoms."""
     cell, C = M[1] - M[0], M[-1] ** 2 - M[1:-1] ** 2
     down, up = (dtau * C**2 / (2 * cell**2) * (1 + sign * force * cell) for sign in (-1, 1))
@@ -248,7 +257,8 @@ def _step_back(h, M, force, dtau: float, *, implicit: float) -> np.ndarray:
     bands = np.zeros((3, len(h)))
     bands[0, 2:], bands[2, :-2], bands[1] = -implicit * up, -implicit * down, 1.0
     bands[1, 1:-1] += implicit * (up + down)
-    return solve_banded((1, 1), bands, known)
+    before: np.ndarray = solve_banded((1, 1), bands, known)
+    return before
 
 
 def _check(scale: Number, noise_std: Number, weight: Number = 0.5) -> None:

@@ -39,7 +39,8 @@ class Trajectory:
 
     def diverged(self, bound: float = 1e6) -> Bool[Tensor, "n"]:
         """Which particles end as NaN, infinite, or further than ``bound`` (units of x) from 0."""
-        return ~(self.final.norm(dim=-1) <= bound)
+        distance: Tensor = self.final.norm(dim=-1)
+        return ~(distance <= bound)
 
 
 def march(step: Step, x: State, t: Float[Tensor, "T"]) -> Trajectory:

@@ -47,7 +47,7 @@ def explore(
     controls = {name: _control(name, values) for name, values in choices.items()}
     picture = ipywidgets.HTML()
 
-    def redraw(_=None):
+    def redraw(_: object = None) -> None:
         values = {name: control.value for name, control in controls.items()}
         said = ", ".join(f"{name} = {value}" for name, value in values.items())
         picture.value = _picture(draw(**values), f"{alt}: {said}").value
@@ -58,7 +58,7 @@ def explore(
     return ipywidgets.VBox([*controls.values(), picture])
 
 
-def _control(name: str, values: Sequence) -> ipywidgets.Widget:
+def _control(name: str, values: Sequence[str] | Sequence[int | float]) -> ipywidgets.Widget:
     """A menu of names, or a slider over numbers that answers when it is let go."""
     if isinstance(values[0], str):
         return ipywidgets.Dropdown(options=list(values), description=name)

@@ -9,10 +9,10 @@ whose newest version wants a newer Python than 3.10 gets a marker, and pip choos
 
 import argparse
 import sys
+from collections.abc import Collection, Sequence
 from importlib import metadata
 from pathlib import Path
 
-from packaging.markers import default_environment
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
@@ -28,19 +28,16 @@ HEADER = """\
 """
 
 
-def wanted(requirement, extras):
+def wanted(requirement: Requirement, extras: Collection[str]) -> bool:
     """Whether a requirement's marker asks for it here, under one of these extras."""
     if requirement.marker is None:
         return True
-    return any(
-        requirement.marker.evaluate({**default_environment(), "extra": extra})
-        for extra in extras or {""}
-    )
+    return any(requirement.marker.evaluate({"extra": extra}) for extra in extras or {""})
 
 
-def needed(project=PROJECT, extras=("test",)):
+def needed(project: str = PROJECT, extras: Collection[str] = ("test",)) -> list[str]:
     """Names of all that the project needs, directly or through others; itself left out."""
-    todo, seen = [(project, frozenset(extras))], set()
+    todo, seen = [(project, frozenset(extras))], set[tuple[str, frozenset[str]]]()
     while todo:
         name, extras = todo.pop()
         if (name, extras) in seen:
@@ -54,7 +51,7 @@ def needed(project=PROJECT, extras=("test",)):
     return sorted({name for name, _ in seen} - {project})
 
 
-def pin(name):
+def pin(name: str) -> str:
     """One line of the list: name==version, with a marker where some Python is too old for it."""
     found = metadata.metadata(name)
     version = Version(found["Version"]).public  # torch 2.13.0+cpu is torch 2.13.0
@@ -66,12 +63,12 @@ def pin(name):
     return f"{name}=={version}{marker}"
 
 
-def frozen():
+def frozen() -> str:
     """The whole text of constraints.txt."""
     return HEADER + "".join(f"{pin(name)}\n" for name in needed())
 
 
-def main(arguments=None):
+def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--check", action="store_true", help="write nothing")
     text = frozen()

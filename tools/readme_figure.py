@@ -14,7 +14,7 @@ FIGURE = ROOT / "book" / "_static" / "truth-and-dps.png"
 NAME = "fig-00-maps"
 
 
-def stored_figure(notebook=NOTEBOOK, name=NAME):
+def stored_figure(notebook: Path = NOTEBOOK, name: str = NAME) -> bytes:
     """The PNG that the figure cell called ``name`` has stored."""
     for cell in nbformat.read(notebook, as_version=4).cells:
         if cell.metadata.get("mystnb", {}).get("figure", {}).get("name") == name:

@@ -61,12 +61,15 @@ def hallucination(
         tables.append(torch.bincount(cells, minlength=4).reshape(2, 2).double() / len(x))
         weights.append(mode_weights(x / alpha, modes)[0])
     absent = weights[1] < NEGLIGIBLE  # of the prior's modes, in the posterior
-    sizes = len(cloud), len(reference)
+    found, expected = tables
+    invented, held = (float(w[absent].sum()) for w in weights)
+    n, k = len(cloud), len(reference)
     return Hallucination(
-        *tables,
-        prior_modes=excess(*(float(w[absent].sum()) for w in weights), *sizes),
-        likelihood_only=excess(*(float(table[0, 1]) for table in tables), *sizes),
-        nowhere=excess(*(float(table[0, 0]) for table in tables), *sizes),
+        found,
+        expected,
+        prior_modes=excess(invented, held, n, k),
+        likelihood_only=excess(float(found[0, 1]), float(expected[0, 1]), n, k),
+        nowhere=excess(float(found[0, 0]), float(expected[0, 0]), n, k),
     )
 
 
@@ -76,7 +79,8 @@ def explained(likelihood: Likelihood, x: State) -> Tensor:
     whitened = torch.linalg.solve_triangular(likelihood.noise_factor, residual, upper=False)
     misfit = whitened.square().sum((-2, -1))
     half = torch.full_like(misfit, len(likelihood.y) / 2)
-    return torch.special.gammaincc(half, misfit / 2) >= UNLUCKY  # of chi-squared with m terms
+    tail: Tensor = torch.special.gammaincc(half, misfit / 2)  # of chi-squared with m terms
+    return tail >= UNLUCKY
 
 
 def excess(share: float, expected: float, n: int, k: int) -> Estimate:

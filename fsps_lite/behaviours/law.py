@@ -11,6 +11,7 @@ from torch import Tensor
 from fsps_lite.schedules import Schedule
 from fsps_lite.types import PosteriorScore, Time
 
+Step = Callable[[Tensor], tuple[Tensor, Tensor]]  # places -> means, and the one deviation
 Kernel = Callable[[PosteriorScore, Schedule, Tensor, Time, Time], tuple[Tensor, Tensor]]
 WIDTH = 7.0  # standard deviations of a Gaussian step that are carried
 SMALLEST = 1e-17  # the mass of a cell that is no longer carried
@@ -50,7 +51,7 @@ class Law:
     def mass(self, lower: float, upper: float) -> Float[Tensor, "T"]:
         """The probability of lower < x <= upper at each time; a cell counts by its overlap."""
 
-        def overlap(x):
+        def overlap(x: Tensor) -> Tensor:
             cell = x[1] - x[0]
             return ((upper - x) / cell + 0.5).clamp(0, 1) * ((x - lower) / cell + 0.5).clamp(0, 1)
 
@@ -92,7 +93,9 @@ def law(
     return Law(t, tuple(places), tuple(density), torch.stack(lost))
 
 
-def ddpm_kernel(score, schedule: Schedule, x: Tensor, t: Time, s: Time) -> tuple[Tensor, Tensor]:
+def ddpm_kernel(
+    score: PosteriorScore, schedule: Schedule, x: Tensor, t: Time, s: Time
+) -> tuple[Tensor, Tensor]:
     """Mean and standard deviation of the ancestral step from t to s."""
     alpha, variance = schedule.alpha(t), schedule.variance(t)
     m = (x + variance * score(x, t)) / alpha
@@ -101,7 +104,9 @@ def ddpm_kernel(score, schedule: Schedule, x: Tensor, t: Time, s: Time) -> tuple
     return schedule.alpha(s) * share * m + kept * x, (schedule.variance(s) * share).sqrt()
 
 
-def euler_maruyama_kernel(score, schedule, x: Tensor, t: Time, s: Time) -> tuple[Tensor, Tensor]:
+def euler_maruyama_kernel(
+    score: PosteriorScore, schedule: Schedule, x: Tensor, t: Time, s: Time
+) -> tuple[Tensor, Tensor]:
     """Mean and standard deviation of the Euler-Maruyama step from t to s."""
     drift, diffusion = schedule.drift(t), schedule.diffusion(t)
     mean = x + (diffusion * score(x, t) - drift * x) * (t - s)
@@ -117,10 +122,20 @@ def interpolate(at: Tensor, x: Tensor, p: Tensor) -> Tensor:
     return ((1 - share) * p[low] + share * p[low + 1]) * inside
 
 
-def _advance(kernel, score, schedule, x, p, now, after, reach, resolution):
+def _advance(
+    kernel: Kernel,
+    score: PosteriorScore,
+    schedule: Schedule,
+    x: Tensor,
+    p: Tensor,
+    now: Tensor,
+    after: Tensor,
+    reach: float,
+    resolution: float,
+) -> tuple[Tensor, Tensor]:
     """One step: every cell of mass becomes a Gaussian, spread over the cells of a new grid."""
 
-    def step(x):
+    def step(x: Tensor) -> tuple[Tensor, Tensor]:
         mean, std = kernel(score, schedule, x.unsqueeze(-1), now, after)
         return mean.squeeze(-1), std
 
@@ -130,7 +145,7 @@ def _advance(kernel, score, schedule, x, p, now, after, reach, resolution):
     return grid, _scatter(mean, mass, std, grid)
 
 
-def _refined(step, x: Tensor, p: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+def _refined(step: Step, x: Tensor, p: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Places, masses and where the step takes them, as dense as the step's noise needs.
 
     On a grid a mass sits at each place. Where the step tears neighbours apart, between two modes,
@@ -182,7 +197,7 @@ def _lagrange(u: Tensor) -> Tensor:
     return torch.stack([a, b, -(u + 1) * u * (u - 2) / 2, (u + 1) * u * (u - 1) / 6], dim=-1)
 
 
-def _scatter(mean, mass, std, grid) -> Tensor:
+def _scatter(mean: Tensor, mass: Tensor, std: Tensor, grid: Tensor) -> Tensor:
     """sum_i mass_i N(grid; mean_i, std^2), each Gaussian only where it is not negligible."""
     cell = grid[1] - grid[0]
     half = math.ceil(WIDTH * float(std / cell))

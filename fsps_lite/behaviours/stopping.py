@@ -51,7 +51,8 @@ def early_stopping(
         rows.append([[d.value, d.error] for d in found])
     t = trajectory.t
     values, errors = torch.tensor(rows, dtype=torch.float64, device=t.device).unbind(-1)
-    return Stopping(t, *values.unbind(1), errors)
+    raw, denoised, drawn = values.unbind(1)
+    return Stopping(t, raw, denoised, drawn, errors)
 
 
 def distance(
@@ -80,7 +81,8 @@ def _directions(x: State, generator: torch.Generator) -> Tensor:
         return x.new_ones(1, 1)
     size = x.shape[-1], DIRECTIONS
     u = torch.randn(size, generator=generator, dtype=x.dtype, device=generator.device)
-    return u / u.norm(dim=0)
+    length: Tensor = u.norm(dim=0)
+    return u / length
 
 
 @dataclass(frozen=True)
@@ -90,7 +92,7 @@ class GuidedUntil:
     guidance: Guidance
     until: int | float
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if not 0 <= self.until <= 1:
             call = "GuidedUntil(DPS(prior, likelihood), until=0.1)"
             raise ValueError(checks.complaint("`until` must lie in [0, 1]", self.until, call))

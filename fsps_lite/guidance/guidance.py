@@ -34,9 +34,10 @@ class Guidance(ABC):
         return self.prior.score(x, t) + self.likelihood_score(x, t)
 
 
-def require_linear(method: str, likelihood: Likelihood) -> None:
-    """Raise for an operator that has no matrix, and name the methods that take it."""
+def require_linear(method: str, likelihood: Likelihood) -> Linear:
+    """The operator; raises for one that has no matrix, and names the methods that take it."""
     if not isinstance(likelihood.operator, Linear):
         what = f"{method} needs a Linear operator: it transports a covariance through the matrix"
         call = "DPS(prior, likelihood) or ZetaDPS(prior, likelihood), which take any operator"
         raise ValueError(checks.complaint(what, likelihood.operator, call))
+    return likelihood.operator

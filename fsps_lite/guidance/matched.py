@@ -71,9 +71,11 @@ def _score(prior: Diffusion, likelihood: Likelihood, x: State, t: Time, spread: 
     return prior.denoise_vjp(x, t, operator_vjp(likelihood, m, whitened))
 
 
-def _log_likelihood(prior, likelihood, x: State, t: Time, spread: Tensor) -> LogDensity:
+def _log_likelihood(
+    prior: Diffusion, likelihood: Likelihood, x: State, t: Time, spread: Tensor
+) -> LogDensity:
     residual, factor = _residual_and_factor(likelihood, prior.denoise(x, t), spread)
-    whitened = torch.linalg.solve_triangular(factor, residual.unsqueeze(-1), upper=False)
+    whitened: Tensor = torch.linalg.solve_triangular(factor, residual.unsqueeze(-1), upper=False)
     log_norm = factor.diagonal(dim1=-2, dim2=-1).log().sum(-1)
     log_norm = log_norm + 0.5 * len(likelihood.y) * math.log(2 * math.pi)
     return -0.5 * whitened.squeeze(-1).square().sum(-1) - log_norm
@@ -93,12 +95,11 @@ def transported(likelihood: Likelihood, V: Spread) -> Float[Tensor, "*batch m m"
     V = torch.as_tensor(V, dtype=likelihood.y.dtype, device=likelihood.y.device)
     if V.ndim == 0 and V == 0:
         return torch.zeros_like(likelihood.noise_factor)
-    require_linear("a matched Gaussian with V != 0", likelihood)
-    matrix = likelihood.operator.matrix
+    matrix = require_linear("a matched Gaussian with V != 0", likelihood).matrix
     return V * matrix @ matrix.mT if V.ndim == 0 else matrix @ V @ matrix.mT
 
 
-def _residual_and_factor(likelihood, m: State, spread: Tensor) -> tuple[Tensor, Tensor]:
+def _residual_and_factor(likelihood: Likelihood, m: State, spread: Tensor) -> tuple[Tensor, Tensor]:
     """y - A(m), and the Cholesky factor of A V A' + noise_cov: one, or one a row."""
     residual = likelihood.y - likelihood.operator(m)
     if not spread.any():

@@ -23,7 +23,7 @@ class PiGDM(MatchedGaussian):
 
     data_var: int | float = 1.0
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if not self.data_var > 0:
             call = "PiGDM(prior, likelihood, data_var=1.0)"
             raise ValueError(checks.complaint("`data_var` must be above 0", self.data_var, call))

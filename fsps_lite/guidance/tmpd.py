@@ -19,7 +19,7 @@ class TMPD(MatchedGaussian):
     a Linear operator.
     """
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         require_linear("TMPD", self.likelihood)
 
     def assumed_cov(self, x: State, t: Time) -> Tensor:
@@ -27,7 +27,11 @@ class TMPD(MatchedGaussian):
 
     def predicted_cov(self, x: State, t: Time) -> Tensor:
         """A C A' at once: C itself would be (d, d) for each row."""
-        return self.prior.projected_cov(x, t, self.likelihood.operator.matrix)
+        return self.prior.projected_cov(x, t, self._matrix)
+
+    @property
+    def _matrix(self) -> Tensor:
+        return require_linear("TMPD", self.likelihood).matrix
 
 
 @dataclass(frozen=True)
@@ -38,7 +42,7 @@ class DiagonalTMPD(TMPD):
     not the diagonal, and may be negative. Needs independent noise.
     """
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         super().__post_init__()
         noise = self.likelihood.noise_cov
         if (noise != noise.diagonal().diag()).any():
@@ -50,7 +54,7 @@ class DiagonalTMPD(TMPD):
 
     def likelihood_score(self, x: State, t: Time) -> State:
         residual, spread = self._residual_and_spread(x, t)
-        return self.prior.denoise_vjp(x, t, (residual / spread) @ self.likelihood.operator.matrix)
+        return self.prior.denoise_vjp(x, t, (residual / spread) @ self._matrix)
 
     def log_likelihood(self, x: State, t: Time) -> Tensor:
         """Log N(y; A m, diagonal), the guess itself, in nats.
@@ -61,7 +65,7 @@ class DiagonalTMPD(TMPD):
         return -0.5 * (residual**2 / spread + (2 * torch.pi * spread).log()).sum(-1)
 
     def _residual_and_spread(self, x: State, t: Time) -> tuple[Tensor, Tensor]:
-        matrix = self.likelihood.operator.matrix
+        matrix = self._matrix
         ones = matrix.sum(0).expand_as(x)  # A' 1, so that A C (A' 1) are the row sums of A C A'
         spread = self.prior.denoise_cov_product(x, t, ones) @ matrix.mT
         residual = self.likelihood.y - self.likelihood.operator(self.prior.denoise(x, t))

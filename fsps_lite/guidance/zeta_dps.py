@@ -7,8 +7,10 @@ from jaxtyping import Float
 from torch import Tensor
 
 from fsps_lite import checks
+from fsps_lite.diffusion import Diffusion
 from fsps_lite.guidance.guidance import Guidance
 from fsps_lite.guidance.matched import operator_vjp
+from fsps_lite.likelihood import Likelihood
 from fsps_lite.types import LogDensity, State, Time
 
 
@@ -23,7 +25,7 @@ class ZetaDPS(Guidance):
 
     zeta: int | float = 1.0
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         checks.positive("zeta", self.zeta, "ZetaDPS(prior, likelihood, zeta=1.0)")
 
     def likelihood_score(self, x: State, t: Time) -> State:
@@ -33,7 +35,8 @@ class ZetaDPS(Guidance):
     def log_likelihood(self, x: State, t: Time) -> LogDensity:
         """-2 zeta |r| / noise_std^2, up to a constant: the density that the score belongs to."""
         residual = self.likelihood.y - self.likelihood.operator(self.prior.denoise(x, t))
-        return -2 * self.zeta / scalar_noise(self.likelihood) ** 2 * residual.norm(dim=-1)
+        length: Tensor = residual.norm(dim=-1)
+        return -2 * self.zeta / scalar_noise(self.likelihood) ** 2 * length
 
 
 @dataclass(frozen=True)
@@ -49,11 +52,17 @@ class StepDPS(Guidance):
     zeta: int | float
     grid: Float[Tensor, "T"]
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         checks.positive("zeta", self.zeta, "StepDPS(prior, likelihood, zeta=1.0, grid=t)")
 
     @classmethod
-    def as_in_the_algorithm(cls, prior, likelihood, zeta: int | float, grid: Float[Tensor, "T"]):
+    def as_in_the_algorithm(
+        cls,
+        prior: Diffusion,
+        likelihood: Likelihood,
+        zeta: int | float,
+        grid: Float[Tensor, "T"],
+    ) -> "StepDPS":
         """Zeta of Algorithm 1 of (Chung et al., 2023): twice the displacement of their code."""
         return cls(prior, likelihood, 2 * zeta, grid)
 
@@ -77,7 +86,7 @@ def misfit_direction(guidance: Guidance, x: State, t: Time) -> State:
     return guidance.prior.denoise_vjp(x, t, operator_vjp(guidance.likelihood, m, unit))
 
 
-def scalar_noise(likelihood) -> float:
+def scalar_noise(likelihood: Likelihood) -> float:
     """The one standard deviation of the noise; zeta rules know no other kind."""
     std = torch.as_tensor(likelihood.noise_std, dtype=torch.float64, device=likelihood.y.device)
     if std.ndim:

@@ -7,6 +7,7 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 import torch
 from jaxtyping import Float
@@ -16,6 +17,9 @@ from fsps_lite import attention, precision
 from fsps_lite.attention import Attended, attend
 from fsps_lite.moments import Moments
 from fsps_lite.types import LogDensity, Scale, State
+
+if TYPE_CHECKING:
+    import fsps_lite.priors.empirical
 
 BLOCK = 4096  # atoms that are turned to float64 at a time
 PAIRS = 256  # products of two coordinates of y in memory at a time, for each atom of a block
@@ -29,7 +33,8 @@ class Centred:
 
     def __init__(self, atoms: Float[Tensor, "N d"]):
         self.atoms = atoms
-        self.centre = sum(block.double().sum(0) for block in atoms.split(BLOCK)) / len(atoms)
+        sums = (block.double().sum(0) for block in atoms.split(BLOCK))
+        self.centre = sum(sums, atoms.new_zeros((), dtype=torch.float64)) / len(atoms)
         self.squares = torch.cat([rest.square().sum(-1) for _, rest in self._blocks()])
         self.radius = float(self.squares.detach().max().sqrt())
 
@@ -63,6 +68,8 @@ class Centred:
 class AtomMoments(Moments):
     """As :class:`Moments`, in closed form; in float32 inside where that is exact enough."""
 
+    prior: "fsps_lite.priors.empirical.Empirical"
+
     @cached_property
     def mean(self) -> State:
         shift = self._attended.mean.double().reshape(self.x.shape)
@@ -83,7 +90,8 @@ class AtomMoments(Moments):
         mean, answers = self._attended.mean, []
         for rows, columns in self._weights(keys):
             m, a = mean[rows], along[rows]
-            answers.append(sum(_weighted(w, keys[atoms], a, m) for atoms, w in columns))
+            parts = (_weighted(w, keys[atoms], a, m) for atoms, w in columns)
+            answers.append(sum(parts, m.new_zeros(())))
         return torch.cat(answers).double().reshape(self.x.shape)
 
     @attention.flushed()
@@ -123,7 +131,7 @@ class AtomMoments(Moments):
         (queries, bias), keys = self._question, self._keys
         return attend(queries, keys, keys, bias)
 
-    def _weights(self, keys: Tensor):
+    def _weights(self, keys: Tensor) -> Iterator[tuple[slice, Iterator[tuple[slice, Tensor]]]]:
         queries, bias = self._question
         return attention.weights(queries, keys, bias, self._attended.log_sum)
 
@@ -134,10 +142,12 @@ def _weighted(w: Tensor, keys: Tensor, v: Tensor, mean: Tensor) -> Tensor:
     return share @ keys - share.sum(-1, keepdim=True) * mean
 
 
-def _second_moments(seen: Float[Tensor, "m N"], columns) -> Float[Tensor, "b pairs"]:
+def _second_moments(
+    seen: Float[Tensor, "m N"], columns: Iterator[tuple[slice, Tensor]]
+) -> Float[Tensor, "b pairs"]:
     """The covariances of each pair of rows of ``seen``, under the weights of each point."""
     i, j = torch.triu_indices(len(seen), len(seen), device=seen.device)
-    mass = first = second = 0.0
+    mass = first = second = seen.new_zeros(())
     for atoms, w in columns:
         w, y = w.double(), seen[:, atoms]
         chunks = zip(i.split(PAIRS), j.split(PAIRS), strict=True)

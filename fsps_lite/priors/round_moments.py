@@ -10,7 +10,6 @@ from jaxtyping import Float
 from torch import Tensor
 
 from fsps_lite.moments import Moments
-from fsps_lite.priors.atom_moments import AtomMoments
 from fsps_lite.priors.empirical import Empirical
 from fsps_lite.types import LogDensity, Scale, State
 
@@ -31,11 +30,11 @@ class RoundMoments(Moments):
     share alpha^2 variance / tau^2, and sigma^2 variance / tau^2 is left of its variance.
     """
 
-    prior: Round
+    round: Round
 
     @cached_property
     def mean(self) -> State:
-        moved = self.alpha * self.prior.variance / self._total * self.x
+        moved = self.alpha * self.round.variance / self._total * self.x
         return moved + self._kept * self._centre.mean
 
     @cached_property
@@ -50,13 +49,13 @@ class RoundMoments(Moments):
         return within + self._kept**2 * self._centre.projected_cov(matrix)
 
     @cached_property
-    def _centre(self) -> AtomMoments:
-        return self.prior.centres.moments(self.x, self.alpha, self._total.sqrt())
+    def _centre(self) -> Moments:
+        return self.round.centres.moments(self.x, self.alpha, self._total.sqrt())
 
     @property
     def _total(self) -> Tensor:
         """tau^2."""
-        return self.alpha**2 * self.prior.variance + self._noise
+        return self.alpha**2 * self.round.variance + self._noise
 
     @property
     def _kept(self) -> Tensor:
@@ -66,7 +65,7 @@ class RoundMoments(Moments):
     @property
     def _left(self) -> Tensor:
         """The variance of x_0 when its centre and x_t are known."""
-        return self.prior.variance * self._kept
+        return self.round.variance * self._kept
 
     @property
     def _noise(self) -> Scale:

@@ -34,7 +34,7 @@ class ShardedEmpirical:
     group: dist.ProcessGroup | None = None
     timeout: int | float = TIMEOUT
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         checks.positive("timeout", self.timeout, "prior.sharded(timeout=60.0)")
         if not dist.is_initialized():
             what = "a sharded prior needs torch.distributed, which torchrun prepares"
@@ -142,7 +142,7 @@ class ShardedEmpirical:
     def _sum(self, value: Tensor) -> Tensor:
         return self._reduce(value.clone(), dist.ReduceOp.SUM)
 
-    def _reduce(self, value: Tensor, op: dist.ReduceOp) -> Tensor:
+    def _reduce(self, value: Tensor, op: dist.ReduceOp.RedOpType) -> Tensor:
         """``value``, reduced over the ranks in place; a rank that is gone is told of, in words."""
         try:
             work = dist.all_reduce(value, op, self.group, async_op=True)
@@ -159,6 +159,8 @@ class ShardedEmpirical:
 @dataclass(frozen=True)
 class ShardedMoments(Moments):
     """As :class:`Moments`, merged over the ranks: each counts by its share of p(x_t = x)."""
+
+    prior: ShardedEmpirical
 
     @property
     def mean(self) -> State:
@@ -215,7 +217,9 @@ def shard(prior: Empirical, group: dist.ProcessGroup | None, timeout: float) -> 
     return _of(prior.atoms[rank::ranks], prior.log_weights[rank::ranks], True, group, timeout)
 
 
-def _of(atoms: Tensor, log_w: Tensor, alive: bool, group, timeout: float) -> ShardedEmpirical:
+def _of(
+    atoms: Tensor, log_w: Tensor, alive: bool, group: dist.ProcessGroup | None, timeout: float
+) -> ShardedEmpirical:
     """A part whose weights may all be -inf: it then stands aside."""
     alive = alive and bool((log_w > -math.inf).any())
     part = Empirical(atoms, log_w if alive else torch.zeros_like(log_w))

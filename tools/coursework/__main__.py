@@ -8,6 +8,7 @@ import argparse
 import os
 import sys
 import tempfile
+from collections.abc import Collection, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -15,12 +16,13 @@ from pathlib import Path
 import nbformat
 
 from tools.coursework import examples, grade, report, sandbox, submission
-from tools.coursework.master import FOLDER, TEXT_STUB, masters, student_version
+from tools.coursework.master import FOLDER, TEXT_STUB, Master, masters, student_version
 
 BUILD = Path(__file__).resolve().parents[2] / "build"
+Graded = tuple[report.Result, submission.Submission | None]
 
 
-def release(folder, out, only):
+def release(folder: Path, out: Path, only: str) -> None:
     """Write the student version of each master, and the example submissions beside them."""
     out.mkdir(parents=True, exist_ok=True)
     for master in masters(folder, only):
@@ -31,7 +33,7 @@ def release(folder, out, only):
         print(f"written  {path}")
 
 
-def grade_student(folder, room, seed, name, student):
+def grade_student(folder: Path, room: str, seed: str, name: str, student: Path) -> Graded:
     """(student, {question: Outcome}, failure) and the submission; for a worker."""
     (master,) = masters(folder, name)
     path = student / f"{name}.ipynb"
@@ -46,7 +48,7 @@ def grade_student(folder, room, seed, name, student):
     return (student.name, outcomes, ""), handed_in
 
 
-def grade_all(folder, submissions, out, seed, only, jobs):
+def grade_all(folder: Path, submissions: Path, out: Path, seed: str, only: str, jobs: int) -> None:
     """Grade a folder; each assignment that somebody handed in gets a CSV and a folder of pages."""
     folders = (path for path in submissions.iterdir() if path.is_dir() and not path.is_symlink())
     students = sorted(folders)
@@ -64,7 +66,7 @@ def grade_all(folder, submissions, out, seed, only, jobs):
             print(f"written  {conclude(master, results, out)}")
 
 
-def announce(room):
+def announce(room: str) -> None:
     """Start a child with nothing in it; say what stands between a submission and this machine."""
     with sandbox.Child([], ["torch", "fsps_lite"], room, seconds=10, megabytes=500) as child:
         held = (["bubblewrap"] if sandbox.bubblewrap(room) else []) + child.guards
@@ -76,13 +78,13 @@ def announce(room):
         )
 
 
-def protected(held):
+def protected(held: Collection[str]) -> bool:
     """Whether these guards keep a submission from files that it should not see, and a network."""
     closed = "files" in held and ("no network" in held or "no TCP" in held)
     return "bubblewrap" in held or closed
 
 
-def conclude(master, results, out):
+def conclude(master: Master, results: Sequence[Graded], out: Path) -> Path:
     """Write the table, the pages and what is left to mark; marks already given are kept."""
     pages = out / master.name
     pages.mkdir(parents=True, exist_ok=True)
@@ -101,7 +103,7 @@ def conclude(master, results, out):
     return path
 
 
-def main(arguments=None):
+def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m tools.coursework")
     parser.add_argument("command", choices=["release", "grade"])
     parser.add_argument("--masters", type=Path, default=FOLDER, help="where the masters lie")

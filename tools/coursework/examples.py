@@ -9,13 +9,17 @@
 cells, `drop` deletes some, `forge` replaces their metadata, and `raw` replaces the whole file.
 """
 
+from collections.abc import Collection, Mapping
+from pathlib import Path
+from typing import Any
+
 import nbformat
 import yaml
 
-from tools.coursework.master import masters, student_version
+from tools.coursework.master import Master, Question, masters, student_version
 
 
-def write(folder, out, only=""):
+def write(folder: Path, out: Path, only: str = "") -> list[Path]:
     """Write the example submissions of every master that has some; return the paths."""
     written = []
     for master in masters(folder, only):
@@ -29,7 +33,14 @@ def write(folder, out, only=""):
     return written
 
 
-def submission_text(master, solve=(), write=None, drop=(), forge=None, raw=None):
+def submission_text(
+    master: Master,
+    solve: Collection[str] = (),
+    write: Mapping[str, str] | None = None,
+    drop: Collection[str] = (),
+    forge: Mapping[str, Any] | None = None,
+    raw: str | None = None,
+) -> str:
     """The file of a student who did this."""
     if raw is not None:
         return raw
@@ -42,21 +53,22 @@ def submission_text(master, solve=(), write=None, drop=(), forge=None, raw=None)
     if write or forge:
         raise ValueError(f"{master.name} has no cells {sorted({**write, **forge})}")
     notebook.cells = [cell for cell in notebook.cells if cell.id not in drop]
-    return nbformat.writes(notebook) + "\n"
+    text: str = nbformat.writes(notebook)
+    return text + "\n"
 
 
-def reference(master):
+def reference(master: Master) -> dict[str, str]:
     """The master's own answers, {cell: source}."""
     answers = [cell for cell in master.cells if cell.role in ("answer", "written")]
     return {cell.name: solved(cell.source) for cell in answers}
 
 
-def solved(source):
+def solved(source: str) -> str:
     """A solution without the lines that mark it."""
     return "\n".join(line for line in source.split("\n") if not line.lstrip().startswith("### "))
 
 
-def planted(master, question, mistake):
+def planted(master: Master, question: Question, mistake: Mapping[str, Any]) -> dict[str, str]:
     """The sources of a question's answer cells with one planted mistake.
 
     A mistake has `replace` and `by`, a piece of the reference solution and what stands there
@@ -70,8 +82,8 @@ def planted(master, question, mistake):
     if isinstance(mistake["replace"], list):
         pairs = list(zip(mistake["replace"], mistake["by"], strict=True))
     for piece, other in pairs:
-        (name,) = [name for name, text in sources.items() if text.count(piece) == 1] or [None]
-        if name is None:
+        held = [name for name, text in sources.items() if text.count(piece) == 1]
+        if len(held) != 1:
             raise ValueError(f"{question.name}: the solution does not hold {piece!r} exactly once")
-        sources[name] = sources[name].replace(piece, other)
+        sources[held[0]] = sources[held[0]].replace(piece, other)
     return sources

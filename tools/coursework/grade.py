@@ -10,11 +10,16 @@ import contextlib
 import difflib
 import hashlib
 import io
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from tools.coursework.child import wire
-from tools.coursework.sandbox import Ended
+from tools.coursework.master import Cell, Master, Question
+from tools.coursework.sandbox import Child, Ended
+from tools.coursework.submission import Submission
 
+Start = Callable[..., Child]  # (cells, imports, seconds=, megabytes=)
 LONGEST = 600  # characters of a remark
 UNANSWERED = "not answered yet"
 
@@ -24,7 +29,7 @@ class Outcome:
     """What the tests of a question gave: points, and a remark for each test that failed."""
 
     points: float = 0
-    remarks: list = field(default_factory=list)
+    remarks: list[str] = field(default_factory=list)
 
 
 class Wrong(AssertionError):
@@ -36,14 +41,14 @@ class Asked:
     """Stands in for a function of the student."""
 
     name: str
-    child: object
+    child: Child
 
-    def __call__(self, *args, **kwargs):
+    def __call__(self, *args: object, **kwargs: object) -> Any:
         told = {"args": wire.encode(args), "kwargs": wire.encode(kwargs)}
         return value_of(self.name, self.child.ask({"name": self.name, **told}))
 
 
-def value_of(name, reply):
+def value_of(name: str, reply: wire.Message) -> Any:
     """The value in a reply. Raises Wrong when it holds an error, or something else altogether."""
     if "error" in reply:
         error = str(reply["error"])
@@ -55,7 +60,9 @@ def value_of(name, reply):
         raise Wrong(f"your `{name}` answered with {error}") from None
 
 
-def grade_question(master, question, submission, seed, start):
+def grade_question(
+    master: Master, question: Question, submission: Submission, seed: str, start: Start
+) -> Outcome:
     """The outcome of a question; `start(cells, imports, seconds, megabytes)` starts its child."""
     if submission.left_out(question):
         return Outcome(remarks=[UNANSWERED] if question.tests else [])
@@ -74,7 +81,9 @@ def grade_question(master, question, submission, seed, start):
 
 
 @contextlib.contextmanager
-def answering(master, question, submission, start):
+def answering(
+    master: Master, question: Question, submission: Submission, start: Start
+) -> Iterator[tuple[Child, list[str]]]:
     """A child that has run the question's cells, within its limits, and the cells it lacks."""
     cells, lacking = submission.cells(master, question)
     limits = {"seconds": question.seconds, "megabytes": question.megabytes}
@@ -82,9 +91,9 @@ def answering(master, question, submission, start):
         yield child, lacking
 
 
-def own_names(master, question, seed):
+def own_names(master: Master, question: Question, seed: str) -> dict[str, Any]:
     """Where the tests run: the master's own set-up, with the seed of the hidden tests."""
-    names = {"__name__": "tests"}
+    names: dict[str, Any] = {"__name__": "tests"}
     for cell in master.seen_by(question):
         if cell.code and cell.role == "set-up":
             exec(compile(cell.source, cell.name, "exec"), names)
@@ -92,7 +101,9 @@ def own_names(master, question, seed):
     return {**names, "SEED": int.from_bytes(digest[:7], "big")}
 
 
-def attempt(cell, question, names, child, lacking):
+def attempt(
+    cell: Cell, question: Question, names: dict[str, Any], child: Child, lacking: Collection[str]
+) -> str:
     """Run one test cell; return what is wrong, or an empty string."""
     try:
         for name in used(cell.source, question.asks):
@@ -106,13 +117,13 @@ def attempt(cell, question, names, child, lacking):
     return ""
 
 
-def used(source, asks):
+def used(source: str, asks: Collection[str]) -> list[str]:
     """The names of the student that a test cell mentions."""
     mentioned = {node.id for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Name)}
     return [name for name in asks if name in mentioned]
 
 
-def look_up(name, child, lacking):
+def look_up(name: str, child: Child, lacking: Collection[str]) -> Any:
     """What a name of the student stands for: a value, or a function to ask."""
     reply = child.ask({"name": name})
     if "missing" in reply:
@@ -120,7 +131,9 @@ def look_up(name, child, lacking):
     return Asked(name, child) if reply.get("function") is True else value_of(name, reply)
 
 
-def missing(name, there, failures, lacking):
+def missing(
+    name: str, there: Collection[Any], failures: Mapping[str, str], lacking: Collection[str]
+) -> str:
     """Why a name is not there."""
     for cell, error in failures.items():
         unanswered = str(error).startswith("NotImplementedError")
@@ -133,5 +146,5 @@ def missing(name, there, failures, lacking):
     return f"your notebook does not define `{name}`{renamed}"
 
 
-def shortened(remark):
+def shortened(remark: object) -> str:
     return " ".join(str(remark).split())[:LONGEST]

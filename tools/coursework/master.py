@@ -2,8 +2,10 @@
 
 import ast
 import re
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import jupytext
 import nbformat
@@ -26,7 +28,7 @@ class Cell:
     points: float
 
     @property
-    def question(self):
+    def question(self) -> str | None:
         """q1 of `q1-tests-logits`; None for what belongs to all questions."""
         found = QUESTION.match(self.name)
         return found.group(1) if found else None
@@ -38,33 +40,33 @@ class Question:
 
     name: str
     objective: str
-    chapters: list
-    asks: list
-    cells: list
-    needs: tuple = ()
+    chapters: list[str]
+    asks: list[str]
+    cells: list[Cell]
+    needs: Sequence[str] = ()
     seconds: int = SECONDS
     megabytes: int = MEGABYTES
     rubric: str = ""
 
-    def of(self, role):
+    def of(self, role: str) -> list[Cell]:
         return [cell for cell in self.cells if cell.role == role]
 
     @property
-    def tests(self):
+    def tests(self) -> list[Cell]:
         return self.of("tests")
 
     @property
-    def written(self):
+    def written(self) -> list[Cell]:
         """The cells that a person marks."""
         return self.of("written")
 
     @property
-    def points(self):
+    def points(self) -> float:
         """Points that the tests give."""
         return sum(cell.points for cell in self.tests)
 
     @property
-    def written_points(self):
+    def written_points(self) -> float:
         return sum(cell.points for cell in self.written)
 
 
@@ -76,16 +78,16 @@ class Master:
     notebook: nbformat.NotebookNode
 
     @property
-    def cells(self):
+    def cells(self) -> list[Cell]:
         return [role_of(cell) for cell in self.notebook.cells if "nbgrader" in cell.metadata]
 
-    def seen_by(self, question):
+    def seen_by(self, question: Question) -> list[Cell]:
         """The cells that exist while a question is graded: common, its own, and what it needs."""
         wanted = (None, question.name, *question.needs)
         return [cell for cell in self.cells if cell.question in wanted]
 
     @property
-    def questions(self):
+    def questions(self) -> list[Question]:
         cells = self.cells
         return [
             Question(name=name, cells=[c for c in cells if c.question == name], **told)
@@ -93,19 +95,19 @@ class Master:
         ]
 
     @property
-    def imports(self):
+    def imports(self) -> list[str]:
         """Modules that the locked cells import: the child loads them while it may still read."""
         locked = "\n".join(c.source for c in self.cells if c.role == "set-up")
         found = set()
         for node in ast.walk(ast.parse(locked)):
             if isinstance(node, ast.Import):
                 found |= {alias.name for alias in node.names}
-            elif isinstance(node, ast.ImportFrom):
+            elif isinstance(node, ast.ImportFrom) and node.module:
                 found.add(node.module)
         return sorted(found)
 
 
-def read(path):
+def read(path: str | Path) -> Master:
     """The master in a file. Raises a ValueError that names the cell that breaks the format."""
     notebook = jupytext.read(path, fmt="md:myst")
     master = Master(Path(path).stem, notebook)
@@ -121,7 +123,7 @@ def read(path):
     return master
 
 
-def masters(folder=FOLDER, chosen=""):
+def masters(folder: Path = FOLDER, chosen: str = "") -> list[Master]:
     """Every master in the folder whose name begins with `chosen`, in order."""
     found = [read(path) for path in sorted(folder.glob("[0-9][0-9]-*.md"))]
     found = [master for master in found if master.name.startswith(chosen)]
@@ -130,7 +132,7 @@ def masters(folder=FOLDER, chosen=""):
     return found
 
 
-def role_of(cell):
+def role_of(cell: nbformat.NotebookNode) -> Cell:
     """The cell as ours: what may be done with it follows from three of nbgrader's flags."""
     told = cell.metadata["nbgrader"]
     roles = {
@@ -147,10 +149,10 @@ def role_of(cell):
     return Cell(told["grade_id"], cell.source, code, roles[flags], points)
 
 
-def without(source, kind, stub=""):
+def without(source: str, kind: str, stub: str = "") -> str:
     """The source with each region `### BEGIN kind` to `### END kind` replaced by the stub."""
 
-    def indented(match):
+    def indented(match: re.Match[str]) -> str:
         lines = stub.splitlines()
         return "".join(f"{match.group(1)}{line}\n" for line in lines)
 
@@ -161,26 +163,27 @@ def without(source, kind, stub=""):
     return left
 
 
-def student_version(master):
+def student_version(master: Master) -> nbformat.NotebookNode:
     """The notebook that students get: no solution, no hidden test, and cells that name themselves.
 
     Answer and test cells may raise while they are not filled in: the tag lets Jupyter go on.
     """
-    notebook = nbformat.v4.new_notebook()
+    notebook: nbformat.NotebookNode = nbformat.v4.new_notebook()
     notebook.metadata = {
         "kernelspec": master.notebook.metadata["kernelspec"],
         "language_info": {"name": "python"},
         "fsps": {"assignment": master.name},
     }
     for number, cell in enumerate(master.notebook.cells):
-        source, name, metadata = cell.source, f"text-{number}", {}
+        source, name = cell.source, f"text-{number}"
+        metadata: dict[str, Any] = {}
         if "nbgrader" in cell.metadata:
             ours = role_of(cell)
             source, name = student_source(ours), ours.name
             metadata = {"nbgrader": dict(cell.metadata["nbgrader"])}
             if ours.code and ours.role != "set-up":
                 metadata["tags"] = ["raises-exception"]
-        new = (
+        new: Callable[..., nbformat.NotebookNode] = (
             nbformat.v4.new_code_cell if cell.cell_type == "code" else nbformat.v4.new_markdown_cell
         )
         notebook.cells.append(new(source, id=name, metadata=metadata))
@@ -188,7 +191,7 @@ def student_version(master):
     return notebook
 
 
-def student_source(cell):
+def student_source(cell: Cell) -> str:
     """What a student sees of a cell of the master."""
     if cell.role == "written":
         return TEXT_STUB

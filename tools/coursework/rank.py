@@ -15,16 +15,20 @@ import math
 import os
 import sys
 import tempfile
+from collections.abc import Collection, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
 from tools.coursework import grade, report, sandbox, submission
-from tools.coursework.master import FOLDER, masters
+from tools.coursework.master import FOLDER, Master, masters
 
 BUILD = Path(__file__).resolve().parents[2] / "build"
+Figures = Mapping[str, float]  # of a problem
 
 
-def figures(master, handed_in, seed, start):
+def figures(
+    master: Master, handed_in: submission.Submission, seed: str, start: grade.Start
+) -> Figures:
     """{problem: figure} of one submission, empty when the tests do not get that far."""
     told = master.notebook.metadata["fsps"]["rank"]
     (question,) = [q for q in master.questions if q.name == told["question"]]
@@ -35,10 +39,11 @@ def figures(master, handed_in, seed, start):
                 grade.attempt(cell, question, names, child, lacking)
     except sandbox.Ended:
         return {}
-    return names.get(told["figures"], {})
+    found: Figures = names.get(told["figures"], {})
+    return found
 
 
-def overall(found, problems):
+def overall(found: Figures, problems: Collection[str]) -> float:
     """The geometric mean of the figures; below 1 counts as 1, missing and NaN as infinite."""
     each = [found.get(name, math.inf) for name in problems] or [math.inf]
     if not all(map(math.isfinite, each)):
@@ -46,7 +51,7 @@ def overall(found, problems):
     return math.exp(sum(math.log(max(1.0, f)) for f in each) / len(each))
 
 
-def table(results):
+def table(results: Mapping[str, Figures]) -> list[list[str]]:
     """The rows of the league, the head first; equal figures share a rank."""
     problems = list(dict.fromkeys(name for found in results.values() for name in found))
     figure = {student: overall(found, problems) for student, found in results.items()}
@@ -61,7 +66,7 @@ def table(results):
     return rows
 
 
-def main(arguments=None):
+def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m tools.coursework.rank")
     parser.add_argument("--masters", type=Path, default=FOLDER, help="where the masters lie")
     parser.add_argument("--submissions", type=Path, default=BUILD / "examples")
@@ -77,9 +82,9 @@ def main(arguments=None):
     return 0
 
 
-def results(master, folder, seed):
+def results(master: Master, folder: Path, seed: str) -> dict[str, Figures]:
     """{student: {problem: figure}} for all who handed this assignment in."""
-    found = {}
+    found: dict[str, Figures] = {}
     with tempfile.TemporaryDirectory(prefix="coursework-") as room:
         start = partial(sandbox.Child, room=room)
         for path in sorted(folder.glob(f"*/{master.name}.ipynb")):

@@ -1,13 +1,21 @@
 """What teachers and students read: a table, a page for each student, and what is left to mark."""
 
 import csv
+from collections.abc import Iterable, Mapping
+from pathlib import Path
 
+from tools.coursework.grade import Outcome
+from tools.coursework.master import Master, Question
+from tools.coursework.submission import Submission
+
+Result = tuple[str, dict[str, Outcome], str]  # student, outcomes by question, failure
+Marks = dict[tuple[str, str], float]  # of (student, question), given by a person
 NUMBER = ("=", "+", "-", "@", "\t", "\r")  # with which a spreadsheet would take text for a formula
 TO_MARK = ["student", "question", "of", "points", "rubric", "answer"]
 
 
-def table(master, results, marks):
-    """The rows of the CSV, the head first. A result is (student, {question: Outcome}, failure)."""
+def table(master: Master, results: Iterable[Result], marks: Marks) -> list[list[str]]:
+    """The rows of the CSV, the head first."""
     names = [question.name for question in master.questions]
     rows = [["student", *names, "total", "of", "status", *(f"feedback {n}" for n in names)]]
     most = sum(q.points + q.written_points for q in master.questions)
@@ -17,14 +25,16 @@ def table(master, results, marks):
             value, remark = points_of(question, outcomes, marks.get((student, question.name)))
             points.append(value)
             remarks.append(remark)
-            left += [question.name] if value == "" else []
+            left += [question.name] if value is None else []
         status = f"failed: {failure}" if failure else "to mark: " + " ".join(left) if left else "ok"
-        total = sum(value for value in points if value != "")
+        total = sum(value for value in points if value is not None)
         rows.append([student, *map(tidy, points), tidy(total), tidy(most), status, *remarks])
     return [[plain(entry) for entry in row] for row in rows]
 
 
-def points_of(question, outcomes, mark):
+def points_of(
+    question: Question, outcomes: Mapping[str, Outcome], mark: float | None
+) -> tuple[float | None, str]:
     """Points and remark of a question; no points while a part is left to mark."""
     if question.name not in outcomes:
         return 0, ""
@@ -32,21 +42,21 @@ def points_of(question, outcomes, mark):
     remark = " | ".join(outcome.remarks)
     if not question.written:
         return outcome.points, remark or "right"
-    return (outcome.points + mark, remark) if mark is not None else ("", remark)
+    return (outcome.points + mark, remark) if mark is not None else (None, remark)
 
 
-def tidy(value):
-    """3.0 as 3."""
-    return f"{value:g}" if isinstance(value, int | float) else value
+def tidy(value: float | None) -> str:
+    """3.0 as 3, and nothing for what is left to mark."""
+    return "" if value is None else f"{value:g}"
 
 
-def plain(entry):
+def plain(entry: object) -> str:
     """Text that no spreadsheet runs."""
-    entry = str(entry)
-    return "'" + entry if entry.startswith(NUMBER) else entry
+    text = str(entry)
+    return "'" + text if text.startswith(NUMBER) else text
 
 
-def page(master, result, submission, marks):
+def page(master: Master, result: Result, submission: Submission | None, marks: Marks) -> str:
     """The page of one student, in Markdown."""
     student, outcomes, failure = result
     lines = [f"# {master.name}: {student}", ""]
@@ -58,17 +68,18 @@ def page(master, result, submission, marks):
         most = tidy(question.points + question.written_points)
         lines += [f"## {question.name}: {tidy(points) or 'to be marked, out'} of {most}", ""]
         lines += [f"You can afterwards: {question.objective}.", "", quoted(remark), ""]
-        for cell in question.written if submission else []:
-            lines += ["Your answer:", "", quoted(submission.answer(cell.name)), ""]
+        answers = [submission.answer(c.name) for c in question.written] if submission else []
+        for answer in answers:
+            lines += ["Your answer:", "", quoted(answer), ""]
     return "\n".join(lines)
 
 
-def quoted(text):
+def quoted(text: str) -> str:
     """Text of a student or a test as a block of code, so that no mark-up in it counts."""
     return "\n".join(f"    {line}" for line in text.splitlines())
 
 
-def read_marks(path):
+def read_marks(path: Path) -> tuple[Marks, dict[tuple[str, str], str]]:
     """Points that a person wrote into `to_mark.csv`, {(student, question): points}, and answers."""
     if not path.exists():
         return {}, {}
@@ -78,7 +89,9 @@ def read_marks(path):
     return done, {(r["student"], r["question"]): r["answer"] for r in rows}
 
 
-def to_mark(master, submissions, marks):
+def to_mark(
+    master: Master, submissions: Iterable[tuple[str, Submission]], marks: Marks
+) -> list[list[str]]:
     """The rows of `to_mark.csv`, the head first: written answers, with the points given so far."""
     rows = [TO_MARK]
     for student, submission in submissions:
@@ -86,11 +99,11 @@ def to_mark(master, submissions, marks):
             for cell in question.written:
                 mark = marks.get((student, question.name))
                 answer = plain(submission.answer(cell.name))
-                told = [tidy(cell.points), "" if mark is None else tidy(mark), question.rubric]
+                told = [tidy(cell.points), tidy(mark), question.rubric]
                 rows.append([plain(student), question.name, *told, answer])
     return rows
 
 
-def write_csv(path, rows):
+def write_csv(path: Path, rows: Iterable[Iterable[str]]) -> None:
     with path.open("w", newline="", encoding="utf-8", errors="replace") as file:
         csv.writer(file, lineterminator="\n").writerows(rows)

@@ -13,7 +13,9 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 from tools.coursework.child import wire
 
@@ -47,15 +49,23 @@ class Child:
     Starts in the folder `room`, where the trusted imports may leave their caches.
     """
 
-    def __init__(self, cells, imports, room, seconds, megabytes):
+    def __init__(
+        self,
+        cells: Iterable[tuple[str, str]],
+        imports: Sequence[str],
+        room: str,
+        seconds: int,
+        megabytes: int,
+    ) -> None:
         if sys.platform == "win32":
             raise StartFailed("submissions run on Linux or macOS: on Windows, grade in WSL")
-        self.seconds, self.ended = seconds, None
+        self.seconds = seconds
+        self.ended: Ended | None = None
         self.channel, theirs = socket.socketpair()
         self.buffer = bytearray()
         self.process = subprocess.Popen(
             command(room),
-            stdin=theirs,
+            stdin=theirs.fileno(),
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
             env={**ENVIRONMENT, "MPLCONFIGDIR": room, "TORCHINDUCTOR_CACHE_DIR": room},
@@ -66,13 +76,14 @@ class Child:
         self.deadline = time.monotonic() + START
         limits = {"seconds": seconds, "megabytes": megabytes, "readable": readable()}
         try:
-            self.guards = self._talk({"cells": cells, "imports": imports, **limits})["guards"]
+            told = self._talk({"cells": cells, "imports": imports, **limits})
+            self.guards: list[str] = told["guards"]
         except Ended as ended:
             raise StartFailed(f"the sandbox does not start here: {ended}") from None
         self.deadline = time.monotonic() + PATIENCE * seconds
-        self.failures = self._hear().get("failures", {})
+        self.failures: dict[str, str] = self._hear().get("failures", {})
 
-    def ask(self, request):
+    def ask(self, request: wire.Message) -> wire.Message:
         """The reply to a request, a dict. Raises Ended, now and ever after, when none comes."""
         if self.ended:
             raise self.ended
@@ -81,7 +92,7 @@ class Child:
             raise self._end("it sent something that is no answer")
         return reply
 
-    def _talk(self, message):
+    def _talk(self, message: wire.Message) -> Any:
         try:
             wire.send(self.channel, message, self.deadline)
         except TimeoutError:
@@ -90,7 +101,7 @@ class Child:
             raise self._end(self._last_words()) from None
         return self._hear()
 
-    def _hear(self):
+    def _hear(self) -> Any:
         try:
             return wire.receive(self.channel, self.buffer, self.deadline)
         except TimeoutError:
@@ -100,7 +111,7 @@ class Child:
         except (ValueError, RecursionError) as error:
             raise self._end(f"it sent something that is no answer ({error})") from None
 
-    def _last_words(self):
+    def _last_words(self) -> str:
         """Why the process ended, from its exit status; bubblewrap adds 128 to a signal."""
         try:
             status = self.process.wait(timeout=5)
@@ -113,40 +124,40 @@ class Child:
             return f"it crashed ({signal.strsignal(ended_by) or ended_by})"
         return f"it ended by itself (exit status {status}) before it answered"
 
-    def _too_long(self):
+    def _too_long(self) -> str:
         limits = f"{self.seconds} s of computing, or {PATIENCE * self.seconds} s of waiting"
         return f"it took more than {limits}: is there a loop without an end?"
 
-    def _end(self, why):
+    def _end(self, why: str) -> Ended:
         self.close()
         self.ended = Ended(f"your notebook was stopped: {why}")
         return self.ended
 
-    def close(self):
+    def close(self) -> None:
         """Kill all that is left of it."""
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait()
         self.channel.close()
 
-    def __enter__(self):
+    def __enter__(self) -> "Child":
         return self
 
-    def __exit__(self, *error):
+    def __exit__(self, *error: object) -> None:
         self.close()
 
 
-def readable():
+def readable() -> list[str]:
     """The folders that a submission may read: Python with its packages, and the library."""
     return [sys.prefix, sys.base_prefix, *SYSTEM, str(LIBRARY), str(CHILD)]
 
 
-def command(room):
+def command(room: str) -> list[str]:
     """How to start the child; behind bubblewrap, if it is installed and works here."""
     return [*bubblewrap(room), sys.executable, "-I", "-B", str(CHILD), str(ROOT)]
 
 
-def bubblewrap(room):
+def bubblewrap(room: str) -> list[str]:
     """The front of the command: a file system that holds only what may be read, and no network."""
     program = shutil.which("bwrap")
     if not program:
@@ -163,6 +174,6 @@ def bubblewrap(room):
 
 
 @functools.cache
-def _runs(front):
+def _runs(front: tuple[str, ...]) -> bool:
     """Whether this system lets bubblewrap make its namespaces."""
     return subprocess.run([*front, sys.executable, "-c", ""], capture_output=True).returncode == 0

@@ -2,11 +2,14 @@
 
 import json
 from collections import defaultdict
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
-from tools.coursework.master import student_source
+from tools.coursework.master import Master, Question, student_source
 
+Sources = defaultdict[str | None, list[str]]  # of a cell's name, or of what stands before any
 LARGEST = 20_000_000  # bytes: a notebook with figures has one or two million
 
 
@@ -18,11 +21,11 @@ class Unreadable(Exception):
 class Submission:
     """The sources of a notebook: of each named cell, and of the cells added after it."""
 
-    code: dict = field(default_factory=lambda: defaultdict(list))
-    text: dict = field(default_factory=lambda: defaultdict(list))
-    added: dict = field(default_factory=lambda: defaultdict(list))
+    code: Sources = field(default_factory=lambda: defaultdict(list))
+    text: Sources = field(default_factory=lambda: defaultdict(list))
+    added: Sources = field(default_factory=lambda: defaultdict(list))
 
-    def cells(self, master, question):
+    def cells(self, master: Master, question: Question) -> tuple[list[tuple[str, str]], list[str]]:
         """What the child runs for a question, [(name, source), ...], and the cells that it lacks.
 
         Locked cells come from the master, answers from the student, and tests from neither.
@@ -38,23 +41,24 @@ class Submission:
             run += self._extra(cell.name)
         return run, lacking
 
-    def left_out(self, question):
+    def left_out(self, question: Question) -> bool:
         """Whether all cells of the question stand as they were given out, so nothing need run."""
         answers = question.of("answer")
         same = [self.code.get(cell.name) == [student_source(cell)] for cell in answers]
         return all(same) and not any(cell.name in self.added for cell in question.cells)
 
-    def _extra(self, name):
+    def _extra(self, name: str | None) -> list[tuple[str, str]]:
         return [(f"a cell added after {name}", source) for source in self.added.get(name, [])]
 
-    def answer(self, name):
+    def answer(self, name: str) -> str:
         """The text of a written answer."""
         return "\n\n".join(self.text.get(name, [])).strip()
 
 
-def read(path, names):
+def read(path: str | Path, names: Collection[str]) -> Submission:
     """The submission in a file, of an assignment with cells of these names."""
-    submission, last = Submission(), None
+    submission = Submission()
+    last: str | None = None
     for cell in notebook_cells(Path(path)):
         kind, source, name = parts(cell)
         if name in names:
@@ -65,7 +69,7 @@ def read(path, names):
     return submission
 
 
-def notebook_cells(path):
+def notebook_cells(path: Path) -> list[Any]:
     """The list of cells in a file. Raises Unreadable."""
     if path.is_symlink() or not path.is_file():
         raise Unreadable("there is no such file" if not path.is_symlink() else "it is a link")
@@ -80,7 +84,7 @@ def notebook_cells(path):
     return cells
 
 
-def parts(cell):
+def parts(cell: Any) -> tuple[object, str, str]:
     """Kind, source and name of a cell, whatever else may stand in its place."""
     cell = cell if isinstance(cell, dict) else {}
     source = cell.get("source", "")

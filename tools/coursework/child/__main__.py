@@ -10,22 +10,28 @@ import socket
 import sys
 import tempfile
 import types
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
 
-import guards
-import wire
+if TYPE_CHECKING:
+    from tools.coursework.child import guards, wire
+else:  # this folder is all that the process sees of the package
+    import guards
+    import wire
 
 LONGEST_REMARK = 400  # characters
 
 
-def namespace():
+def namespace() -> dict[str, Any]:
     """Where the cells run: a fresh `__main__`, with what Jupyter would have put there."""
     module = types.ModuleType("__main__")
     sys.modules["__main__"] = module
-    module.display = lambda *shown, **options: None
-    return vars(module)
+    names = vars(module)
+    names["display"] = lambda *shown, **options: None
+    return names
 
 
-def run(cells, names):
+def run(cells: Iterable[tuple[str, str]], names: dict[str, Any]) -> dict[str, str]:
     """Run each cell, also after one that failed; return {cell: what was raised}."""
     failures = {}
     for cell, source in cells:
@@ -36,7 +42,7 @@ def run(cells, names):
     return failures
 
 
-def plain_python(source):
+def plain_python(source: str) -> str:
     """The source without lines for IPython (`%magic`, `!command`), if it needs that to compile."""
     try:
         compile(source, "cell", "exec")
@@ -46,7 +52,7 @@ def plain_python(source):
     return source
 
 
-def answer(names, request):
+def answer(names: dict[str, Any], request: wire.Message) -> wire.Message:
     """The reply to one request."""
     if request["name"] not in names:
         return {"missing": sorted(str(n) for n in names if not str(n).startswith("_"))[:200]}
@@ -61,12 +67,12 @@ def answer(names, request):
         return {"error": remark(error)}
 
 
-def remark(error):
+def remark(error: BaseException) -> str:
     """One short line about an error."""
     return f"{type(error).__name__}: {error}".rstrip(": ").replace("\n", " ")[:LONGEST_REMARK]
 
 
-def silence():
+def silence() -> socket.socket:
     """The socket to the parent; the three standard streams lead nowhere from here on."""
     channel = socket.socket(fileno=os.dup(0))
     nowhere = os.open(os.devnull, os.O_RDWR)
@@ -75,7 +81,7 @@ def silence():
     return channel
 
 
-def main():
+def main() -> None:
     channel, buffer = silence(), bytearray()
     sys.path.insert(1, sys.argv[1])  # where the library lies; the grader itself cannot be read
     tempfile.tempdir = os.getcwd()  # packages ask for one when they are imported; it is not written

@@ -10,6 +10,7 @@ import os
 import resource
 import struct
 import sys
+from collections.abc import Iterable
 
 NOBODY = 65534
 NEW_USER, NEW_NET = 0x10000000, 0x40000000
@@ -18,7 +19,7 @@ READ = 1 << 0 | 1 << 2 | 1 << 3  # to execute, to read a file, to list a folder
 READ_SEARCH = 1 << 2  # the right of root to read every file, which Landlock then narrows
 
 
-def guard(seconds, megabytes, readable):
+def guard(seconds: int, megabytes: int, readable: Iterable[str]) -> list[str]:
     """Give up all that computing does not need; return the names of the guards that hold."""
     libc = ctypes.CDLL(None, use_errno=True)
     held = ["no network"] if _leave_network(libc) else []
@@ -28,7 +29,7 @@ def guard(seconds, megabytes, readable):
     return held + _limits(seconds, megabytes)
 
 
-def _limits(seconds, megabytes):
+def _limits(seconds: int, megabytes: int) -> list[str]:
     """Limit computing time and memory above what is used now; no processes, no files written."""
     used = resource.getrusage(resource.RUSAGE_SELF)
     computing = int(used.ru_utime + used.ru_stime) + seconds
@@ -47,21 +48,21 @@ def _limits(seconds, megabytes):
     return held
 
 
-def _memory():
+def _memory() -> int:
     """Bytes of address space that this process holds already."""
     with contextlib.suppress(OSError), open("/proc/self/statm") as file:
         return int(file.read().split()[0]) * resource.getpagesize()
     return 4 << 30
 
 
-def _leave_network(libc):
+def _leave_network(libc: ctypes.CDLL) -> bool:
     """Move to a network without interfaces; an ordinary user needs a user namespace for it."""
     if sys.platform != "linux":
         return False
-    return libc.unshare(NEW_NET if os.getuid() == 0 else NEW_USER | NEW_NET) == 0
+    return bool(libc.unshare(NEW_NET if os.getuid() == 0 else NEW_USER | NEW_NET) == 0)
 
 
-def _landlock(libc, readable):
+def _landlock(libc: ctypes.CDLL, readable: Iterable[str]) -> list[str]:
     """Let nothing be written, only what lies in `readable` be read, and no TCP be used.
 
     From version 6 on (Linux 6.12) no other process can be signalled either.
@@ -82,7 +83,7 @@ def _landlock(libc, readable):
     return ["files"] + ["no TCP"] * (version >= 4) + ["no signals"] * (version >= 6)
 
 
-def _become_nobody(libc, reads):
+def _become_nobody(libc: ctypes.CDLL, reads: bool) -> None:
     """Root could lift its limits: keep nothing but, behind Landlock, the right to read."""
     libc.prctl(8, 1, 0, 0, 0)  # keep the capabilities over the change of user, to drop them here
     os.setgroups([])

@@ -6,16 +6,19 @@ use these functions; only what `decode` does in the parent has to be trusted.
 
 import json
 import math
+import socket
 import time
+from typing import Any
 
 import numpy as np
 import torch
 
 LONGEST = 8_000_000  # bytes in a line: about 400,000 numbers
+Message = dict[str, Any]  # of what JSON can hold
 DTYPES = {"float32": float, "float64": float, "int64": int, "bool": bool}
 
 
-def encode(value):
+def encode(value: object) -> object:
     """A value as what JSON can hold. Raises a TypeError that names the type it cannot send."""
     if isinstance(value, np.ndarray | np.generic):
         value = torch.as_tensor(value)
@@ -32,7 +35,7 @@ def encode(value):
     raise TypeError(f"a {type(value).__name__} is neither numbers, nor text, nor a tensor")
 
 
-def decode(value):
+def decode(value: Any) -> Any:
     """The value of what `encode` wrote. Raises a ValueError on anything else."""
     if value is None or isinstance(value, bool | int | float | str):
         return value
@@ -45,7 +48,7 @@ def decode(value):
     raise ValueError("an answer that is no value")
 
 
-def _tensor(dtype, shape, numbers):
+def _tensor(dtype: Any, shape: Any, numbers: Any) -> torch.Tensor:
     kind = DTYPES.get(dtype) if isinstance(dtype, str) else None
     if kind is None:
         raise ValueError(f"a tensor of dtype {dtype!r}: send one of {', '.join(DTYPES)}")
@@ -55,16 +58,17 @@ def _tensor(dtype, shape, numbers):
         raise ValueError("a tensor whose numbers do not fit its shape")
     if not all(type(number) is kind for number in numbers):
         raise ValueError(f"a tensor of {dtype} that holds something else")
-    return torch.tensor(numbers, dtype=getattr(torch, dtype)).reshape(shape)
+    tensor: torch.Tensor = torch.tensor(numbers, dtype=getattr(torch, dtype)).reshape(shape)
+    return tensor
 
 
-def send(channel, message, deadline=None):
+def send(channel: socket.socket, message: Message, deadline: float | None = None) -> None:
     """Write one line. Raises TimeoutError when the other side does not read it in time."""
     _allow(channel, deadline)
     channel.sendall(json.dumps(message).encode() + b"\n")
 
 
-def receive(channel, buffer, deadline=None):
+def receive(channel: socket.socket, buffer: bytearray, deadline: float | None = None) -> Any:
     """Read one line; `buffer` keeps the rest. Raises EOFError, ValueError or TimeoutError."""
     while b"\n" not in buffer:
         if len(buffer) > LONGEST:
@@ -79,7 +83,7 @@ def receive(channel, buffer, deadline=None):
     return json.loads(line)
 
 
-def _allow(channel, deadline):
+def _allow(channel: socket.socket, deadline: float | None) -> None:
     """Let the next call on the socket wait until the deadline, and no longer."""
     if deadline is not None:
         channel.settimeout(max(1e-3, deadline - time.monotonic()))
