@@ -69,8 +69,8 @@ clean: ## remove what was built, and the environment
 	rm -rf _build build *.egg-info .pytest_cache .ruff_cache .hypothesis $(VENV)
 
 $(PY):
-	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(None if v >= (3, 10) else \
-	  "fsps_lite needs Python 3.10 or newer, got %d.%d: run make with PYTHON=python3.11" % v)'
+	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(None if v >= (3, 11) else \
+	  "fsps_lite needs Python 3.11 or newer, got %d.%d: run make with PYTHON=python3.11" % v)'
 	$(PYTHON) -m venv $(VENV)
 
 # One stamp an extra: a second call installs nothing, a changed list installs again.

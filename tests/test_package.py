@@ -142,7 +142,7 @@ def test_its_metadata_is_what_an_index_shows(about):
     assert about["Name"] == "fsps_lite"
     assert about["License-Expression"] == CITATION["license"] == "MIT"
     assert about["Keywords"].split(",") == CITATION["keywords"]
-    assert about["Requires-Python"] == ">=3.10"
+    assert about["Requires-Python"] == ">=3.11"
     assert about["Description-Content-Type"] == "text/markdown"
     assert about.get_payload().strip() == (ROOT / "README.md").read_text(encoding="utf-8").strip()
     urls = dict(line.split(", ", 1) for line in about.get_all("Project-URL"))

@@ -4,7 +4,7 @@
     python tools/freeze.py --check    only say whether it is what would be written
 
 The list holds what `fsps_lite[test]` needs and nothing else that happens to be installed. A package
-whose newest version wants a newer Python than 3.10 gets a marker, and pip chooses freely below it.
+whose newest version wants a newer Python than 3.11 gets a marker, and pip chooses freely below it.
 """
 
 import argparse
@@ -21,7 +21,7 @@ from packaging.version import Version
 ROOT = Path(__file__).resolve().parent.parent
 TARGET = ROOT / "constraints.txt"
 PROJECT = "fsps-lite"
-PYTHONS = ("3.10", "3.11", "3.12", "3.13")
+PYTHONS = ("3.11", "3.12", "3.13")
 HEADER = """\
 # The exact versions that the stored outputs were made with (Python 3.11).
 # Written by tools/freeze.py: change pyproject.toml, install, and run it again.

@@ -38,7 +38,6 @@ ROWS = (
     Row("mkl-avx2", "MKL_CBWR=AVX2", {"MKL_CBWR": "AVX2"}, needs="avx2"),
     Row("onednn", "ONEDNN_MAX_CPU_ISA=SSE41", {"ONEDNN_MAX_CPU_ISA": "SSE41"}),
     Row("threads", "two threads in place of one", {"FSPS_THREADS": "2"}),
-    Row("python3.10", "Python 3.10", python="3.10"),
     Row("python3.12", "Python 3.12", python="3.12"),
     Row("python3.13", "Python 3.13", python="3.13"),
     Row("oldest", "the oldest torch, NumPy, Matplotlib", versions="oldest"),
