@@ -1,7 +1,7 @@
 """Answers found another way: quadrature, closed forms and sums in NumPy, with none of the library.
 
 Also the random cases that the tests share: unequal weights and correlated covariances, so that a
-missing weight or a transposed matrix cannot hide.
+missing weight or a transposed matrix cannot hide. And how far rounding alone may move an answer.
 """
 
 import numpy as np
@@ -9,6 +9,7 @@ import pytest
 import torch
 
 NODES, WEIGHTS = np.polynomial.legendre.leggauss(40)
+UNIT = {torch.float32: 2.0**-24, torch.float64: 2.0**-53}  # the relative error of one rounding
 SPREAD = np.array([-12, -8, -6, -4, -3, -2, -1, 0, 1, 2, 3, 4, 6, 8, 12.0])
 
 
@@ -129,6 +130,52 @@ def mixture_at(x, log_weights, means, covs, alpha, sigma):
     apart = np.array(inner_means) - mean
     cov = np.einsum("k,kij->ij", share, inner_covs) + (share[:, None] * apart).T @ apart
     return log_prob, share @ np.array(scores), mean, cov
+
+
+def condition(fn, *inputs, draws=16, size=1e-7):
+    """How far ``fn(*inputs)`` moves when every number that goes in moves by its own size.
+
+    A condition number, in units of the answer and measured in float64: each number is multiplied
+    by 1 + size or 1 - size, as chance will have it, and the largest movement of any entry of the
+    answer in any of the draws is divided by ``size``. Where ``fn`` answers with a dictionary, one
+    such number for each entry.
+    """
+    generator = torch.Generator().manual_seed(0)
+
+    def moved(value):
+        signs = 2 * torch.randint(2, value.shape, generator=generator) - 1
+        return value * (1 + size * signs)
+
+    def far(after, before):
+        if isinstance(before, dict):
+            return {name: far(after[name], value) for name, value in before.items()}
+        return float((after - before).abs().max()) / size
+
+    inputs = [torch.as_tensor(value, dtype=torch.float64) for value in inputs]
+    still = fn(*inputs)
+    found = [far(fn(*map(moved, inputs)), still) for _ in range(draws)]
+    if isinstance(still, dict):
+        return {name: max(one[name] for one in found) for name in still}
+    return max(found)
+
+
+def rounding(dtype, condition, operations):
+    """How far the answer of a computation in ``dtype`` may be off because numbers were rounded.
+
+    ``operations`` counts what is rounded one after the other on the way to the answer: the inputs,
+    intermediate results, the answer. Each time it moves by the unit roundoff (2^-24 in float32)
+    times ``condition``, what it moves by when such numbers move by their own size: that is for the
+    test to compute, by :func:`condition` or a formula. Of a sum it is the sum of the sizes of its
+    terms, of A x it is |A| |x|, of anything when only the answer is rounded it is the answer.
+    """
+    return operations * UNIT[dtype] * condition
+
+
+def assert_near(actual, expected, bound):
+    """No entry is further away than ``bound``; NaN is."""
+    assert actual.shape == expected.shape
+    seen = float((actual.double() - expected.double()).abs().max())
+    assert seen <= bound, f"off by {seen:.2e}, where rounding explains {bound:.2e}"
 
 
 def slope(steps, errors):

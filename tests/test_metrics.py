@@ -18,7 +18,7 @@ from fsps_lite import (
     total_variation,
     wasserstein1,
 )
-from tests.oracles import seeded
+from tests.oracles import rounding, seeded
 
 seeds = st.integers(0, 10_000)
 shifts = st.floats(-50, 50)
@@ -57,7 +57,13 @@ def test_w1_counts_a_copy_as_weight():
 
 def test_w1_in_float32():
     x, y = normal(0, 500, 1), normal(1, 400, 1)
-    assert_close(wasserstein1(x.float(), y.float()), wasserstein1(x, y), rtol=1e-4, atol=0.0)
+    found, wanted = wasserstein1(x.float(), y.float()), wasserstein1(x, y)
+    # a place moves the distance by its share of the movement; a mass moves a distribution function
+    # from its place on, and those of one cloud are all rounded alike; so are their running sums
+    cloud = torch.cat([x, y])
+    size = float(x.abs().mean() + y.abs().mean() + cloud.max() - cloud.min())
+    bound = rounding(torch.float32, size, operations=2)
+    assert abs(found - wanted) < bound
 
 
 @pytest.mark.parametrize("d", [1, 2, 5])

@@ -1,11 +1,12 @@
 """Float32 clouds, against float64 sums over the atoms as written: right to 1e-6 of the score."""
 
+import math
+
 import pytest
 import torch
-from torch.testing import assert_close
 
 from fsps_lite import VP, Diffusion, Empirical, Likelihood, Linear, precision
-from tests.oracles import at_length, seeded
+from tests.oracles import assert_near, at_length, rounding, seeded
 
 KINDS = ("independent", "clustered", "offset", "duplicated")
 
@@ -104,7 +105,27 @@ def test_a_less_exact_matrix_product_is_not_used(setting):
         torch.set_float32_matmul_precision("highest")
     exact = Diffusion(posterior.prior.to(torch.float64), VP())
     wanted = exact.denoise_cov_product(x.double(), 0.9, v.double())
-    assert_close(products.double(), wanted, rtol=0, atol=1e-5 * float(wanted.abs().max()))
+    size = float(v.norm(dim=-1).max())
+    assert_near(products, wanted, covariance_bound(posterior, 0.9, wanted, size))
+
+
+def covariance_bound(posterior, t, wanted, size=1.0):
+    """What rounding moves in Cov v: weights by what it moves in their logarithms, and the answer.
+
+    The logarithm of a weight is a sum of terms of up to (alpha radius / sigma)^2, radius the
+    largest distance of an atom from the centre, less that of a sum over all atoms, log n or so. An
+    error in it, from rounding the query, the key and their product, is one of the weight, relative
+    to itself. Cov is the mean of a square, of atoms that compete for x_t: they are within about
+    sigma / alpha of each other, and all of them are within their own spread. What moves the weights
+    moves it by up to twice its size, in the square and in the mean that is taken from it.
+    """
+    atoms, alpha, sigma = posterior.prior.atoms.double(), VP().alpha(t), VP().sigma(t)
+    radius = float((atoms - atoms.mean(0)).norm(dim=-1).max())
+    spread = float(torch.linalg.eigvalsh(atoms.mT.cov().reshape(2 * (atoms.shape[1],))).max())
+    scale = max(min(float(sigma / alpha) ** 2, spread) * size, float(wanted.abs().max()))
+    logs = float(alpha * radius / sigma) ** 2 + math.log(len(atoms))
+    single = posterior.prior.moments(atoms[:1], alpha, sigma).arithmetic == torch.float32
+    return rounding(torch.float32, scale, operations=1 + 3 * 2 * logs * single)
 
 
 @pytest.mark.parametrize("d", [2, 64])
@@ -117,11 +138,11 @@ def test_covariances_are_as_right_as_the_score(kind, d):
         exact = Diffusion(posterior.prior.to(torch.float64), VP())
         x = posterior.sample(16, t, generator=seeded(1))
         v = torch.nn.functional.normalize(torch.randn(x.shape, generator=seeded(2)), dim=-1)
-        scale = float((VP().sigma(t) / VP().alpha(t)) ** 2)
-        found = posterior.denoise_cov_product(x, t, v).double()
         wanted = exact.denoise_cov_product(x.double(), t, v.double())
-        assert float((found - wanted).abs().max()) < 2e-6 * max(scale, float(wanted.abs().max()))
+        found = posterior.denoise_cov_product(x, t, v)
+        assert_near(found, wanted, covariance_bound(posterior, t, wanted))
         matrix = torch.randn(3, d, generator=seeded(3)) / d**0.5
-        found = posterior.projected_cov(x, t, matrix).double()
         wanted = exact.projected_cov(x.double(), t, matrix.double())
-        assert float((found - wanted).abs().max()) < 4e-6 * max(scale, float(wanted.abs().max()))
+        found = posterior.projected_cov(x, t, matrix)
+        size = float(matrix.norm(dim=-1).square().max())
+        assert_near(found, wanted, covariance_bound(posterior, t, wanted, size))

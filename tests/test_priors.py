@@ -15,11 +15,14 @@ from torch.utils._pytree import tree_leaves
 from fsps_lite import Empirical, GaussianMixture, Likelihood, Linear, Nonlinear, attention
 from tests.oracles import (
     Line,
+    assert_near,
     atoms_at,
+    condition,
     gaussian_log_density,
     mixture_at,
     random_covs,
     random_mixture_parts,
+    rounding,
     seeded,
     vp,
 )
@@ -641,8 +644,24 @@ def test_another_dtype(prior):
     x = noisy_points(prior, 0.9, 0.4, 5, 0)
     low = single.denoise(x.float(), 0.9, 0.4)
     assert low.dtype == torch.float32
-    assert_close(low.double(), prior.denoise(x, 0.9, 0.4), rtol=1e-4, atol=1e-4)
     assert single.sample(3, generator=seeded(0)).dtype == torch.float32
-    posterior = single.condition(random_likelihood(0, 2).to(torch.float32))
-    wanted = prior.condition(random_likelihood(0, 2)).weights
-    assert_close(posterior.weights.double(), wanted, rtol=1e-3, atol=1e-5)
+    likelihood = random_likelihood(0, 2)
+    posterior = single.condition(likelihood.to(torch.float32))
+
+    def answers(x, log_weights, places, width, matrix, offset, y, factor):
+        seen = Likelihood(Linear(matrix, offset), y, factor)
+        if isinstance(prior, Empirical):
+            moved = Empirical(places, log_weights)
+        else:
+            moved = GaussianMixture(log_weights, places, width * prior.covs)
+        return {"mean": moved.denoise(x, 0.9, 0.4), "weights": moved.condition(seen).weights}
+
+    places = prior.atoms if isinstance(prior, Empirical) else prior.means
+    operator = likelihood.operator
+    measured = operator.matrix, operator.offset, likelihood.y, likelihood.noise_factor
+    inputs = x, prior.log_weights, places, torch.ones(()), *measured
+    # the inputs; logits, exponentials, their sum and the answer, for which inputs may stand
+    sizes = condition(answers, *inputs)
+    bounds = {name: rounding(torch.float32, size, operations=5) for name, size in sizes.items()}
+    assert_near(low, prior.denoise(x, 0.9, 0.4), bounds["mean"])
+    assert_near(posterior.weights, prior.condition(likelihood).weights, bounds["weights"])
