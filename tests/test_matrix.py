@@ -5,6 +5,7 @@ import builtins
 import json
 import math
 
+import nbformat
 import pytest
 import torch
 
@@ -101,10 +102,15 @@ def test_a_planted_difference_between_rows_is_found(two_rows):
     assert number.values == {"plain": 0.08314, "avx2": 0.08349}
 
 
-def test_a_number_that_nobody_noted_is_told(two_rows):
-    assert list(law.unexplained("03-chapter")) == [
-        "03-chapter, cell 1: 3.25 in 'spread  0.50 of 3.25'"
-    ]
+def test_a_number_that_nobody_noted_is_told(two_rows, tmp_path):
+    def stored(source):
+        cells = [nbformat.v4.new_code_cell(source)]
+        nbformat.write(nbformat.v4.new_notebook(cells=cells), tmp_path / "03-chapter.ipynb")
+        return list(law.unexplained(tmp_path / "03-chapter.ipynb"))
+
+    told = "03-chapter, cell 1: 3.25 in 'spread  0.50 of 3.25'"
+    assert stored("print(measured)") == [told]
+    assert stored('print(f"spread {s:.2f} of 3.25")') == []
 
 
 def test_another_count_of_values_is_told(two_rows):
@@ -140,6 +146,7 @@ def noted(monkeypatch):
         ('f"{100 * x:.3g}"', 0.1),
         ('f"{x:.1%}"', 1e-3),
         ('f"{x}"', 0.0),
+        ('f"{2 * n:.1e}"', 0.1),
         ('f"{torch.tensor(x, dtype=torch.float64):.3f}"', 1e-3),
         ('"{:.2f} {}".format(x, n)', 1e-2),
         ('"{a:.2f}".format(a=x)', 1e-2),
@@ -151,7 +158,8 @@ def test_a_text_is_the_same_and_its_value_is_noted(noted, expression, unit):
     plain = eval(expression, {"torch": torch, "x": 2 / 3, "n": 3})
     assert noted(expression) == plain
     ((value, size, text),) = unrounded.notes
-    assert value == pytest.approx(66.667 if "100" in expression else 2 / 3, rel=1e-4)
+    wanted = 66.667 if "100" in expression else 6 if "2 * n" in expression else 2 / 3
+    assert value == pytest.approx(wanted, rel=1e-4)
     assert size == pytest.approx(unit)
     assert text in plain
 

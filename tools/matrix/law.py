@@ -10,7 +10,10 @@ import re
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
+
+import nbformat
 
 from tools.comparison import EDGES, RTOL, decimals, edges_of
 from tools.matrix.rows import KEPT
@@ -84,14 +87,25 @@ def places_of(cell: Mapping[str, Any]) -> defaultdict[str, list[str]]:
     return places
 
 
-def unexplained(stem: str) -> Iterator[str]:
-    """Decimals that a notebook prints and that nobody noted: the law cannot speak of them."""
+def unexplained(twin: Path) -> Iterator[str]:
+    """Decimals that a notebook prints and that nobody noted: the law cannot speak of them.
+
+    What stands in the source of the cell is as exact as it is written.
+    """
+    cells = [c for c in nbformat.read(twin, as_version=4).cells if c.cell_type == "code"]
+    noted = cells_of(["plain"], twin.stem)["plain"]
     known: set[str] = set()
-    for number, cell in enumerate(cells_of(["plain"], stem)["plain"], start=1):
-        known |= {text.strip().rstrip("%") for _, _, text in cell["notes"]}
+    for number, (cell, source) in enumerate(zip(noted, cells, strict=True), start=1):
+        known |= {unsigned(text) for _, _, text in cell["notes"]}
         for word, lines in places_of(cell).items():
-            if decimals(word) and word not in known:
-                yield f"{stem}, cell {number}: {word} in {lines[0].strip()!r}"
+            written = word in source.source or lines[0].startswith("<Figure size")
+            if decimals(word) and not written and unsigned(word) not in known:
+                yield f"{twin.stem}, cell {number}: {word} in {lines[0].strip()!r}"
+
+
+def unsigned(text: str) -> str:
+    """A number as it is looked for: without spaces and sign, which -0.000 may have by chance."""
+    return text.strip().rstrip("%").lstrip("+-")
 
 
 def unlike(rows: Sequence[str], stem: str) -> Iterator[str]:

@@ -30,7 +30,8 @@ notes: list[tuple[float, float, str]] = []
 
 def note(value: object, spec: str, text: str) -> str:
     """Remember ``value`` if it is a number with a fraction, and return its ``text``."""
-    number = as_float(value)
+    whole = isinstance(value, int) and not isinstance(value, bool)
+    number = float(value) if whole and "." in spec else as_float(value)  # type: ignore[arg-type]
     if number is not None and math.isfinite(number):
         notes.append((number, unit_of(number, spec), text))
     return text
