@@ -132,7 +132,7 @@ def mixture_at(x, log_weights, means, covs, alpha, sigma):
     return log_prob, share @ np.array(scores), mean, cov
 
 
-def condition(fn, *inputs, draws=16, size=1e-7):
+def condition(fn, *inputs, draws=8, size=1e-7):
     """How far ``fn(*inputs)`` moves when every number that goes in moves by its own size.
 
     A condition number, in units of the answer and measured in float64: each number is multiplied

@@ -4,6 +4,8 @@ On a Gaussian problem a run is affine in its start and in its noises. Giving eac
 these, and nothing else, reads the coefficients off, and with them the exact law of the output.
 """
 
+import functools
+import itertools
 import math
 import warnings
 
@@ -269,19 +271,29 @@ def test_neighbours_of_the_family():
         assert_close(one, other, rtol=1e-9, atol=1e-10)
 
 
+@functools.cache
+def exact_clouds(make):
+    """Twelve of 3,000 exact draws, and the distances W1 of all pairs of them."""
+    clouds = [cloud(make(), 3000, 1e-3, seed) for seed in range(12)]
+    pairs = itertools.combinations(clouds, 2)
+    return clouds, torch.tensor([wasserstein1(a, b) for a, b in pairs], dtype=torch.float64)
+
+
 @unchecked
 @pytest.mark.parametrize("make", [problems.trimodal, problems.two_atoms, problems.unequal])
 @pytest.mark.parametrize("steps", at_length([5, 50, 500], [5, 50]))
 def test_exact_kernel_has_one_law_in_five_steps_and_in_five_hundred(steps, make):
-    """Mode weights within 4 binomial errors, W1 within 4 deviations of its null."""
+    """Mode weights within 4 binomial errors, W1 within 4 deviations of its null.
+
+    W1 is the mean over all exact clouds: of one pair it is skewed, and seldom is beyond that.
+    """
     n, problem = 3000, make()
     prior = problem.prior
     if isinstance(prior, Empirical):
         modes = GaussianMixture.isotropic(prior.atoms, std=0.3)
     else:
         modes = prior
-    exact = [cloud(problem, n, 1e-3, seed) for seed in range(12)]
-    null = torch.tensor([wasserstein1(a, b) for a, b in zip(exact[:-1], exact[1:], strict=True)])
+    exact, null = exact_clouds(make)
     weights = mode_weights(torch.cat(exact), modes)[0]
     path = exact_kernel(
         problem.posterior,
@@ -293,7 +305,8 @@ def test_exact_kernel_has_one_law_in_five_steps_and_in_five_hundred(steps, make)
     share = mode_weights(path.final, modes)[0]
     error = (weights * (1 - weights) / n).sqrt() * (1 + 1 / 12) ** 0.5
     assert ((share - weights).abs() <= 4 * error + 1 / n).all()
-    assert wasserstein1(path.final, exact[0]) < null.mean() + 4 * null.std()
+    distance = sum(wasserstein1(path.final, one) for one in exact) / len(exact)
+    assert distance < null.mean() + 4 * null.std()
 
 
 def test_exact_kernel_keeps_the_law_on_the_way():
