@@ -27,8 +27,6 @@ fsps:
 ---
 nbgrader: {grade: false, grade_id: set-up, locked: true, schema_version: 3, solution: false, task: false}
 ---
-import torch
-
 SEED = 0
 ```
 

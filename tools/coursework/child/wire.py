@@ -1,17 +1,19 @@
 """Answers cross between two processes as data: one line of JSON, and nothing that could run.
 
 A value is None, a bool, a number, a text, a list, a dict with text keys, or a tensor. Both sides
-use these functions; only what `decode` does in the parent has to be trusted.
+use these functions; only what `decode` does in the parent has to be trusted. torch takes a hundred
+times as long to import as the rest: only where a tensor comes by is it needed.
 """
 
 import json
 import math
 import socket
+import sys
 import time
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
-import torch
+if TYPE_CHECKING:
+    import torch
 
 LONGEST = 8_000_000  # bytes in a line: about 400,000 numbers
 Message = dict[str, Any]  # of what JSON can hold
@@ -20,19 +22,28 @@ DTYPES = {"float32": float, "float64": float, "int64": int, "bool": bool}
 
 def encode(value: object) -> object:
     """A value as what JSON can hold. Raises a TypeError that names the type it cannot send."""
-    if isinstance(value, np.ndarray | np.generic):
+    if _is_a(value, "numpy", "ndarray", "generic"):
+        import torch
+
         value = torch.as_tensor(value)
     if value is None or isinstance(value, bool | int | float | str):
         return value
-    if isinstance(value, torch.Tensor):
-        dtype = str(value.dtype).removeprefix("torch.")
-        numbers = value.detach().flatten().tolist()
-        return {"dtype": dtype, "shape": list(value.shape), "tensor": numbers}
+    if _is_a(value, "torch", "Tensor"):
+        tensor: torch.Tensor = value  # type: ignore[assignment]
+        dtype = str(tensor.dtype).removeprefix("torch.")
+        numbers = tensor.detach().flatten().tolist()
+        return {"dtype": dtype, "shape": list(tensor.shape), "tensor": numbers}
     if isinstance(value, list | tuple):
         return [encode(entry) for entry in value]
     if isinstance(value, dict):
         return {"dict": {str(key): encode(entry) for key, entry in value.items()}}
     raise TypeError(f"a {type(value).__name__} is neither numbers, nor text, nor a tensor")
+
+
+def _is_a(value: object, module: str, *names: str) -> bool:
+    """Whether a value has one of a module's types, which no value has before it is imported."""
+    there = sys.modules.get(module)
+    return there is not None and isinstance(value, tuple(getattr(there, name) for name in names))
 
 
 def decode(value: Any) -> Any:
@@ -48,7 +59,7 @@ def decode(value: Any) -> Any:
     raise ValueError("an answer that is no value")
 
 
-def _tensor(dtype: Any, shape: Any, numbers: Any) -> torch.Tensor:
+def _tensor(dtype: Any, shape: Any, numbers: Any) -> "torch.Tensor":
     kind = DTYPES.get(dtype) if isinstance(dtype, str) else None
     if kind is None:
         raise ValueError(f"a tensor of dtype {dtype!r}: send one of {', '.join(DTYPES)}")
@@ -58,6 +69,8 @@ def _tensor(dtype: Any, shape: Any, numbers: Any) -> torch.Tensor:
         raise ValueError("a tensor whose numbers do not fit its shape")
     if not all(type(number) is kind for number in numbers):
         raise ValueError(f"a tensor of {dtype} that holds something else")
+    import torch
+
     tensor: torch.Tensor = torch.tensor(numbers, dtype=getattr(torch, dtype)).reshape(shape)
     return tensor
 
