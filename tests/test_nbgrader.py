@@ -44,7 +44,7 @@ def nbgrader(folder, *arguments):
     assert result.returncode == 0, result.stderr[-3000:]
 
 
-@pytest.mark.xdist_group("execute")
+@pytest.mark.long
 def test_nbgrader_releases_and_grades(course):
     master, folder = course
     nbgrader(folder, "generate_assignment", "one", "--create", "--force")

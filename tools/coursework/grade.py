@@ -8,10 +8,12 @@ and yet nothing that the submission does to Python reaches the place where answe
 import ast
 import contextlib
 import difflib
+import functools
 import hashlib
 import io
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
+from types import CodeType
 from typing import Any
 
 from tools.coursework.child import wire
@@ -96,7 +98,7 @@ def own_names(master: Master, question: Question, seed: str) -> dict[str, Any]:
     names: dict[str, Any] = {"__name__": "tests"}
     for cell in master.seen_by(question):
         if cell.code and cell.role == "set-up":
-            exec(compile(cell.source, cell.name, "exec"), names)
+            exec(compiled(cell), names)
     digest = hashlib.sha256(f"{seed}/{master.name}/{question.name}".encode()).digest()
     return {**names, "SEED": int.from_bytes(digest[:7], "big")}
 
@@ -109,7 +111,7 @@ def attempt(
         for name in used(cell.source, question.asks):
             names[name] = look_up(name, child, lacking)
         with contextlib.redirect_stdout(io.StringIO()):
-            exec(compile(cell.source, cell.name, "exec"), names)
+            exec(compiled(cell), names)
     except (AssertionError, Ended) as error:
         return shortened(error) or "a test failed that says no more"
     except Exception as error:  # an answer of a kind that the test did not think of
@@ -117,10 +119,22 @@ def attempt(
     return ""
 
 
+@functools.cache  # for one student as for another
+def compiled(cell: Cell) -> CodeType:
+    """A cell of the master, ready to run."""
+    return compile(cell.source, cell.name, "exec")
+
+
 def used(source: str, asks: Collection[str]) -> list[str]:
     """The names of the student that a test cell mentions."""
-    mentioned = {node.id for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Name)}
-    return [name for name in asks if name in mentioned]
+    return [name for name in asks if name in mentioned(source)]
+
+
+@functools.cache
+def mentioned(source: str) -> frozenset[str]:
+    """Every name that a cell mentions."""
+    nodes = ast.walk(ast.parse(source))
+    return frozenset(node.id for node in nodes if isinstance(node, ast.Name))
 
 
 def look_up(name: str, child: Child, lacking: Collection[str]) -> Any:

@@ -1,6 +1,7 @@
 """An assignment as its author wrote it: a text notebook in nbgrader's format, read cell by cell."""
 
 import ast
+import functools
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -77,7 +78,7 @@ class Master:
     name: str
     notebook: nbformat.NotebookNode
 
-    @property
+    @functools.cached_property
     def cells(self) -> list[Cell]:
         return [role_of(cell) for cell in self.notebook.cells if "nbgrader" in cell.metadata]
 
@@ -86,7 +87,7 @@ class Master:
         wanted = (None, question.name, *question.needs)
         return [cell for cell in self.cells if cell.question in wanted]
 
-    @property
+    @functools.cached_property
     def questions(self) -> list[Question]:
         cells = self.cells
         return [
@@ -94,7 +95,7 @@ class Master:
             for name, told in self.notebook.metadata["fsps"]["questions"].items()
         ]
 
-    @property
+    @functools.cached_property
     def imports(self) -> list[str]:
         """Modules that the locked cells import: the child loads them while it may still read."""
         locked = "\n".join(c.source for c in self.cells if c.role == "set-up")
