@@ -1,5 +1,7 @@
 """A sweep is a loop over `compare`, wherever it runs."""
 
+import functools
+
 import joblib
 import pytest
 import torch
@@ -9,11 +11,11 @@ from fsps_lite import DPS, ZetaDPS, compare, problems, sweep
 pytestmark = pytest.mark.usefixtures("unchecked")
 PROBLEMS = [problems.two_atoms(), problems.gaussian()]
 METHODS = {"DPS": DPS, "closure": lambda *known: ZetaDPS(*known, zeta=0.3)}
-SMALL = {"n": 50, "steps": 8}
+SMALL = {"n": 30, "steps": 3}
 
 
-@pytest.fixture(scope="module")
-def loop():
+@functools.cache
+def looped():
     return [
         report
         for problem in PROBLEMS
@@ -22,7 +24,14 @@ def loop():
     ]
 
 
-@pytest.mark.parametrize("jobs", [None, 2])
+@pytest.fixture
+def loop(unchecked):
+    """The same for every test; made without the shape checks, as a fixture of the module cannot."""
+    return looped()
+
+
+# Two processes that each import torch take seconds; below, two that are forked do it every day.
+@pytest.mark.parametrize("jobs", [None, pytest.param(2, marks=pytest.mark.long)])
 def test_a_sweep_is_a_loop(loop, jobs):
     found = sweep(PROBLEMS, METHODS, seeds=[3, 5], jobs=jobs, **SMALL)
     assert [str(report) for report in found] == [str(report) for report in loop]
@@ -34,6 +43,13 @@ def test_another_backend_takes_over(loop):
     with joblib.parallel_config(backend="threading", n_jobs=2):
         found = sweep(PROBLEMS[:1], METHODS, seeds=[3], **SMALL)
     assert [report.findings for report in found] == [report.findings for report in loop[:2]]
+
+
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")  # Python 3.12, where threads run
+def test_two_processes_hand_back_what_a_loop_finds(loop):
+    with joblib.parallel_config(backend="multiprocessing"):
+        found = sweep(PROBLEMS, {"DPS": DPS}, seeds=[3, 5], jobs=2, **SMALL)
+    assert [report.findings for report in found] == [report.findings for report in loop[::2]]
 
 
 def test_the_callers_threads_are_his_own():
