@@ -1,12 +1,17 @@
-"""One rank of tests/test_sharded.py: `python -m tests.sharded_worker JOB RANK RANKS FOLDER`.
+"""The ranks of tests/test_sharded.py: `python -m tests.sharded_worker RANKS FOLDER JOB ...`.
+
+This process imports torch once and forks every rank of every job. FOLDER/JOB/RANK.pt holds what a
+rank has saved, FOLDER/JOB/codes the exit codes of all.
 
 Every job computes the same things from a sharded prior and from a whole one, and saves both.
 """
 
+import json
 import math
 import os
 import sys
 import time
+import traceback
 from datetime import timedelta
 from pathlib import Path
 
@@ -131,13 +136,12 @@ def traffic():
     return found
 
 
-def loss():
+def loss(sleeps):
     """Rank 1 ends, or sleeps; what rank 0 then says, and after how long."""
     prior, likelihood, x = case(50, 2, torch.float64)
     sharded = prior.sharded(timeout=2.0).condition(likelihood)
     if dist.get_rank() == 1:
-        if sys.argv[1] == "late":
-            time.sleep(8)
+        time.sleep(8 if sleeps else 0)
         os._exit(1)
     start = time.monotonic()
     try:
@@ -152,13 +156,40 @@ def everything():
     return {job.__name__: job() for job in (agreement, own_parts, silent_rank, draws, traffic)}
 
 
-if __name__ == "__main__":
-    job, rank, ranks, folder = sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), Path(sys.argv[4])
-    torch.set_num_threads(1)
+JOBS = {"all": everything, "lost": lambda: loss(False), "late": lambda: loss(True)}
+
+
+def work(job, rank, ranks, folder):
+    """Be one rank, to the end."""
     store = dist.FileStore(str(folder / "store"), ranks)
     wait = timedelta(seconds=60)
     dist.init_process_group("gloo", store=store, rank=rank, world_size=ranks, timeout=wait)
-    torch.save({"all": everything, "lost": loss, "late": loss}[job](), folder / f"{rank}.pt")
+    torch.save(JOBS[job](), folder / f"{rank}.pt")
     if job == "all":
         dist.barrier()
     os._exit(0)  # a group that has lost a rank would wait for it
+
+
+def fork(*task):
+    """The number of a process that does this; an error ends it with the code 2."""
+    process = os.fork()
+    if process:
+        return process
+    try:
+        work(*task)
+    finally:
+        sys.stderr.write(traceback.format_exc())
+        sys.stderr.flush()
+        os._exit(2)
+
+
+if __name__ == "__main__":
+    ranks, folder, jobs = int(sys.argv[1]), Path(sys.argv[2]), sys.argv[3:]
+    torch.set_num_threads(1)
+    processes = {}
+    for job in jobs:
+        (folder / job).mkdir()
+        processes[job] = [fork(job, rank, ranks, folder / job) for rank in range(ranks)]
+    for job in jobs:
+        codes = [os.waitstatus_to_exitcode(os.waitpid(p, 0)[1]) for p in processes[job]]
+        (folder / job / "codes").write_text(json.dumps(codes))
