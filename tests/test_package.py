@@ -22,8 +22,6 @@ from packaging.version import Version
 
 import fsps_lite
 
-pytestmark = pytest.mark.xdist_group("package")  # one worker builds, once
-
 ROOT = Path(__file__).resolve().parent.parent
 LIBRARY = ROOT / "fsps_lite"
 CITATION = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
@@ -116,6 +114,7 @@ def test_the_source_archive_holds_what_it_is_built_from_and_its_papers(package):
     assert files - made == of_the_library() | papers | recipe
 
 
+@pytest.mark.long  # the next test starts the same program, and test_cli.py reads its list
 def test_it_lists_its_problems_and_methods_from_an_empty_folder(package, tmp_path):
     told = elsewhere("-m", "fsps_lite", "list", cwd=tmp_path, site=package.site)
     assert told.startswith("problems\n")
