@@ -42,8 +42,8 @@ def perturbed(line, known):
         value = float(text)
         step = max(0.01 * abs(value), 1.01 * tolerance(text, text in known) if text in known else 0)
         wrong = value + (step or unit(text))
-        yield text, f"{line[: place.start()]} {wrong:.12g} {line[place.end() :]}"
-    for place in WHOLE.finditer(line):
+        yield text, f"{line[: place.start()]} {wrong:.12g}{line[place.end() :]}"
+    for place in WHOLE.finditer(NUMBER.sub(lambda found: "x" * len(found.group()), line)):
         wrong = int(place.group()) + max(1, round(0.01 * abs(int(place.group()))))
         yield place.group(), line[: place.start()] + str(wrong) + line[place.end() :]
 
