@@ -1,5 +1,6 @@
 """What every test stands on: shapes checked at run time, one thread, the same draws each time."""
 
+import os
 import sys
 
 import jaxtyping
@@ -16,7 +17,7 @@ import hypothesis  # noqa: E402
 import pytest  # noqa: E402
 import torch  # noqa: E402
 
-torch.set_num_threads(1)
+torch.set_num_threads(int(os.environ.get("FSPS_THREADS", "1")))
 hypothesis.settings.register_profile(
     "book", derandomize=True, deadline=None, database=None, print_blob=False
 )
