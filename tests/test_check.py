@@ -90,6 +90,14 @@ def test_the_parts_are_told_to_contributors():
     assert all(f"`{part}`" in told for part in check.PARTS)
 
 
+def test_what_is_long_is_told_to_contributors():
+    told = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    paths = [path for path in (ROOT / "tests").glob("test_*.py") if path != Path(__file__)]
+    texts = {path.name: path.read_text(encoding="utf-8") for path in paths}
+    marked = {n for n, text in texts.items() if "mark.long" in text or "at_length(" in text}
+    assert {name for name in texts if f"`tests/{name}`" in told} - {"test_priors.py"} == marked
+
+
 @pytest.mark.skipif(not shutil.which("make"), reason="there is no make here")
 def test_ci_is_make_test_and_nothing_more():
     lines = (ROOT / ".ci" / "run").read_text(encoding="utf-8").splitlines()
