@@ -171,9 +171,10 @@ def test_the_draw_gives_each_module_a_fault_before_any_a_second(package):
     assert Counter(m.module for m in draw(package, 0, 4)).most_common(1)[0][1] == 1
 
 
-def test_a_reason_outlives_another_draw(package):
+def test_a_reason_outlives_another_draw(package, monkeypatch):
     out = package / "list.json"
     arguments = ["draw", "--root", str(package), "--count", "3", "--out", str(out)]
+    monkeypatch.setattr(mutants.signal, "signal", lambda *_: None)
     mutants.main(arguments)
     first, *rest = read_list(out)
     mutants.write_list(out, [replace(first, same="written by hand"), *rest])

@@ -503,9 +503,7 @@ class Bench:
 
     def first_failure(self, *arguments: str) -> str | None:
         """Run pytest; the test that failed, or the cell, or what else went wrong."""
-        spared = [word for test in sorted(self.unsound) for word in ("--deselect", test)]
-        command = [*PYTEST, *arguments, *spared]
-        status, output = run_group(command, self.copy, self._environment)
+        status, output = self._pytest(*arguments)
         if status in (0, 5):  # 5 where there is nothing left to ask
             return None
         if status is None:
@@ -514,6 +512,12 @@ class Bench:
         if failed or status < 0:
             return failed[1] if failed else f"crash {status}: {arguments[-1]}"
         raise SystemExit(f"pytest {' '.join(arguments)} ended with {status}:\n{output[-3000:]}")
+
+    def _pytest(self, *arguments: str) -> tuple[int | None, str]:
+        if not self.copy.exists():
+            raise SystemExit(f"the copy {self.copy} was removed while it was used: run again")
+        spared = [word for test in sorted(self.unsound) for word in ("--deselect", test)]
+        return run_group([*PYTEST, *arguments, *spared], self.copy, self._environment)
 
     def is_sound(self, failure: str) -> bool:
         """Whether what found a mutant passes where none is planted; of a notebook, all of it."""
@@ -582,12 +586,15 @@ def limit() -> None:
 
 
 def wait(process: "subprocess.Popen[bytes]") -> int | None:
+    """None where it took too long; nothing that it started outlives the wait, however it ends."""
     try:
         return process.wait(TIMEOUT)
     except subprocess.TimeoutExpired:
-        os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
         return None
+    finally:
+        if process.returncode is None:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
 
 
 def run(root: Path, mutants: Sequence[Mutant], out: Path | None, *, chapters: bool) -> list[Result]:
@@ -667,6 +674,7 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main(arguments: list[str] | None = None) -> int:
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that the copy is removed
     options = parser().parse_args(arguments)
     command: Callable[[argparse.Namespace], int] = options.call
     return command(options)
