@@ -278,6 +278,24 @@ def test_one_step_of_a_linear_score_is_a_gaussian_in_closed_form():
     assert float(found.std[-1]) == pytest.approx(variance**0.5, rel=1e-6)
 
 
+def test_one_step_that_tears_neighbours_far_apart_is_the_integral_over_all_places():
+    """Places next to each other on the grid land 24 deviations of the step apart, around 0."""
+    std, (_, sigma) = 0.02, vp(1.0)
+
+    def kernel(score, schedule, x, t, s):
+        return 3 * torch.tanh(20 * x), torch.tensor(std, dtype=torch.float64)
+
+    grid = torch.tensor([1.0, 0.4], dtype=torch.float64)
+    found = law(lambda x, t: -x, VP(), grid, kernel=kernel)
+    between = found.places[-1].abs() < 2.9  # of where all that is not torn lands
+    x = np.linspace(-1, 1, 50_001)  # what starts further out lands at -3 or 3
+    landing = (found.places[-1][between].numpy()[::20, None] - 3 * np.tanh(20 * x)) / std
+    p = np.exp(-((x / sigma) ** 2) / 2 - landing**2 / 2) / (2 * np.pi * sigma * std)
+    truth = torch.from_numpy(p.sum(1) * (x[1] - x[0]))
+    # sums over points that land up to 0.4 deviations apart are right to about 1e-4
+    assert_close(found.density[-1][between][::20], truth, rtol=3e-4, atol=0)
+
+
 def test_kernels_are_the_formulas_of_their_integrators():
     problem = problems.unequal()
     x = torch.linspace(-2, 2, 9, dtype=torch.float64)[:, None]
