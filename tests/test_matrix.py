@@ -114,9 +114,9 @@ def test_a_number_that_nobody_noted_is_told(two_rows, tmp_path):
 
 
 def test_another_count_of_values_is_told(two_rows):
-    two_rows("avx2", lambda cell: cell["notes"].pop())
+    two_rows("avx2", lambda cell: cell["notes"].pop(0))
     (told,) = law.unlike(["plain", "avx2"], "03-chapter")
-    assert "{'plain': 3, 'avx2': 2}" in told
+    assert "{'plain': 2, 'avx2': 1}" in told
 
 
 @pytest.fixture
@@ -197,4 +197,4 @@ def test_the_table_says_when_a_setting_had_no_effect(two_rows, monkeypatch):
     monkeypatch.setattr(table, "twins", law.twins)
     assert table.effect("avx2") == "none: it had no effect"
     two_rows("avx2", lambda cell: cell["notes"].__setitem__(0, [0.08315, 1e-3, "0.083"]))
-    assert table.effect("avx2") == "1 of 3: 0.08314, 0.08315"
+    assert table.effect("avx2") == "1 of 2: 0.08314, 0.08315"

@@ -35,9 +35,8 @@ def run(row: Row) -> None:
 
 
 def done(row: Row) -> bool:
-    """Whether every part of a row has an answer, even an old one."""
-    parts = ["tests", *(twin.stem for twin in twins())]
-    return all((KEPT / row.name / f"{part}.json").exists() for part in parts)
+    """Whether every notebook of a row has an answer, even an old one."""
+    return all((KEPT / row.name / f"{twin.stem}.json").exists() for twin in twins())
 
 
 def conclude(write: bool) -> int:

@@ -58,9 +58,29 @@ class Printed:
 
 
 def cells_of(rows: Sequence[str], stem: str) -> dict[str, list[dict[str, Any]]]:
-    """What every row found in the cells of a notebook, the plain row first."""
-    paths = {row: KEPT / row / f"{stem}.json" for row in rows}
-    return {row: json.loads(path.read_text("utf-8"))["cells"] for row, path in paths.items()}
+    """What every row found in the cells of a notebook, the plain row first; notes if printed."""
+    found = {row: kept_cells(row, stem) for row in rows}
+    for cell in (cell for cells in found.values() for cell in cells):
+        cell["notes"] = printed_notes(cell)
+    return found
+
+
+def kept_cells(row: str, stem: str) -> list[dict[str, Any]]:
+    """What a row found in the cells of a notebook, as it was kept."""
+    text = (KEPT / row / f"{stem}.json").read_text("utf-8")
+    cells: list[dict[str, Any]] = json.loads(text)["cells"]
+    return cells
+
+
+def printed_notes(cell: Mapping[str, Any]) -> list[tuple[float, float, str]]:
+    """The notes of a cell, less those of figures, and of packages that print while imported."""
+    places = places_of(cell)
+    return [note for note in cell["notes"] if word_of(note[2]) in places]
+
+
+def word_of(text: str) -> str:
+    """The number in a formatted text, as it stands in a line."""
+    return text.strip().rstrip("%")
 
 
 def printed_numbers(rows: Sequence[str], stem: str) -> Iterator[Printed]:
@@ -69,7 +89,7 @@ def printed_numbers(rows: Sequence[str], stem: str) -> Iterator[Printed]:
         alike = [len(cell["notes"]) == len(cells[0]["notes"]) for cell in cells]
         places = places_of(cells[0])
         for place, (_, size, text) in enumerate(cells[0]["notes"]):
-            word = text.strip().rstrip("%")
+            word = word_of(text)
             if places[word]:
                 line = places[word].pop(0) if len(places[word]) > 1 else places[word][0]
                 found = zip(rows, cells, alike, strict=True)
@@ -93,7 +113,7 @@ def unexplained(twin: Path) -> Iterator[str]:
     What stands in the source of the cell is as exact as it is written.
     """
     cells = [c for c in nbformat.read(twin, as_version=4).cells if c.cell_type == "code"]
-    noted = cells_of(["plain"], twin.stem)["plain"]
+    noted = kept_cells("plain", twin.stem)
     known: set[str] = set()
     for number, (cell, source) in enumerate(zip(noted, cells, strict=True), start=1):
         known |= {unsigned(text) for _, _, text in cell["notes"]}
@@ -105,7 +125,7 @@ def unexplained(twin: Path) -> Iterator[str]:
 
 def unsigned(text: str) -> str:
     """A number as it is looked for: without spaces and sign, which -0.000 may have by chance."""
-    return text.strip().rstrip("%").lstrip("+-")
+    return word_of(text).lstrip("+-")
 
 
 def unlike(rows: Sequence[str], stem: str) -> Iterator[str]:
