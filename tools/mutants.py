@@ -52,7 +52,7 @@ LIST = Path("tests/mutants.json")
 KINDS = ("sign", "factor", "exponent", "index", "term")
 LIMIT = 600  # seconds on a processor that a call of pytest may take; what takes more is found
 TIMEOUT = 6 * LIMIT  # seconds on the clock: a busy machine is no fault, but a deadlock is one
-PYTEST = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider"]
+PYTEST = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", "-m", "not long"]
 
 # Files that move words and pictures: no formulas, or few.
 WORDS = {"__init__.py", "__main__.py", "types.py", "widgets.py"}
