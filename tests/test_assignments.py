@@ -19,7 +19,7 @@ from fsps_lite import Problem
 from tools.coursework import examples, grade, submission
 from tools.coursework.master import masters, student_version
 from tools.coursework.sandbox import CHILD
-from tools.execute import KERNEL_ENV
+from tools.execute import KERNEL_ENV, TIMEOUT
 
 # The grader's processes have no shape checks either.
 pytestmark = pytest.mark.usefixtures("unchecked")
@@ -213,7 +213,8 @@ def test_the_student_version_holds_no_solution_and_no_hidden_line(name):
 
 def run_in_kernel(notebook):
     """Execute a notebook from top to bottom, failing at a cell that may not fail."""
-    client = NotebookClient(notebook, kernel_name="python3", timeout=120)
+    waits = {"timeout": TIMEOUT, "startup_timeout": TIMEOUT}  # a busy machine is no failure
+    client = NotebookClient(notebook, kernel_name="python3", **waits)
     client.execute(env={**os.environ, **KERNEL_ENV}, stderr=subprocess.DEVNULL)
     errors = {}
     for cell in notebook.cells:
