@@ -1,11 +1,13 @@
 """What the bench compares is the same: the textbook's scores are the engine's. No test times."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from torch.testing import assert_close
 
 from benchmarks.__main__ import grid, row
-from benchmarks.case import METHODS, Case, Setup
+from benchmarks.case import METHODS, MOST, Case, Setup
 from benchmarks.figure import scaling
 
 
@@ -30,6 +32,30 @@ def test_a_cell_says_what_it_measured_and_why_it_did_not():
     assert large["textbook_skipped"].startswith("about")
     assert len(row(found)) == len(row(large))
     assert Case("score", 784, 100_000, 2048)._too_big() == "2569 GB"
+
+
+def measured(monkeypatch, engine):
+    """A cell whose engine is another."""
+    case = Case("score", 2, 300, 5, patience=0.0)
+    setup = replace(Setup.of(case), engine=engine)
+    monkeypatch.setattr(Setup, "of", lambda case: setup)
+    return case.measure()
+
+
+def test_no_timing_repeats_a_cloud(monkeypatch):
+    """Slow calls, one a round, met the cloud of the round before: what remembers looked fast."""
+    asked = []
+    monkeypatch.setattr("benchmarks.case.BLOCK", 0.0)  # every call is slow: one a round
+    measured(monkeypatch, lambda x, t: asked.append(x) or x)
+    timed = torch.stack(asked[1:-2])  # all but the first call, that of the memory and of the error
+    assert len(timed) == MOST
+    assert len(timed.flatten(1).unique(dim=0)) == len(timed)
+
+
+def test_faster_than_a_matrix_product_is_no_time_but_a_fault(monkeypatch):
+    monkeypatch.setattr("benchmarks.case.gemm_rate", lambda dtype: 1.0)
+    with pytest.raises(RuntimeError, match="a share above 1"):
+        measured(monkeypatch, lambda x, t: x)
 
 
 def test_the_grid_is_what_was_asked_for():
