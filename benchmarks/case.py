@@ -117,8 +117,8 @@ class Setup:
             parts = (part.to(dtype) for part in (atoms, matrix, likelihood.y))
             return getattr(Textbook(*parts, NOISE_STD, alpha, sigma), case.method.lower())
 
-        moments = seen.prior.moments(x[0][:1].double(), VP().alpha(case.t), VP().sigma(case.t))
-        arithmetic = str(moments.arithmetic).removeprefix("torch.")
+        known = seen.prior.given(x[0][:1], VP().alpha(case.t), VP().sigma(case.t))
+        arithmetic = str(known.arithmetic).removeprefix("torch.")
         return cls(atoms, x, engine, book(dtype), book(torch.float64), arithmetic)
 
     def error(self, t: float) -> float:

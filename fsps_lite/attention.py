@@ -155,6 +155,11 @@ def transformed(x: Tensor) -> bool:
     return False
 
 
+def blocks(rows: int, keys: int) -> list[slice]:
+    """Rows whose logits over all keys may be in memory at a time."""
+    return _slices(rows, BLOCK // keys)
+
+
 def _rows(count: int) -> int:
     return max(1, min(count, ROWS, BLOCK))
 

@@ -11,11 +11,11 @@ import torch
 from jaxtyping import Bool
 from torch import Tensor
 
+from fsps_lite import checks
 from fsps_lite.behaviours import early_stopping, hallucination, mode_history
 from fsps_lite.behaviours.hallucination import share_error
 from fsps_lite.behaviours.stopping import distance
 from fsps_lite.beliefs import ScoreError, score_error
-from fsps_lite.diffusion import KNOWN
 from fsps_lite.estimate import Estimate
 from fsps_lite.integrators import ddpm, times
 from fsps_lite.metrics import mode_weights
@@ -158,8 +158,13 @@ def spreads(x: Tensor) -> Tensor:
 def true_spread(problem: Problem, t: Times) -> Tensor:
     """The same for p(x_t | y), without sampling: alpha^2 Var x_0 + sigma^2 d."""
     schedule, prior = problem.schedule, problem.posterior.prior
-    assert isinstance(prior, KNOWN)  # as every posterior of a Problem is
-    return (schedule.alpha_bar(t) * prior.total_variance + schedule.variance(t) * prior.dim).sqrt()
+    variance: Tensor | None = getattr(prior, "total_variance", None)
+    if variance is None:
+        what = "a report compares spreads: the posterior's prior must know its `total_variance`"
+        call = "Problem(name, Empirical.from_samples(x), likelihood), with samples of the prior"
+        raise TypeError(checks.complaint(what, type(prior).__name__, call))
+    total = schedule.alpha_bar(t) * variance + schedule.variance(t) * prior.dim
+    return total.sqrt()
 
 
 def near(x: State) -> Bool[Tensor, "n"]:

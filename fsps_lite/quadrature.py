@@ -14,8 +14,8 @@ import torch
 from torch import Tensor
 
 from fsps_lite.likelihood import Likelihood
-from fsps_lite.moments import Moments
 from fsps_lite.priors import Empirical, GaussianMixture
+from fsps_lite.priors.atom_moments import AtomPosterior
 from fsps_lite.types import Scale, State
 
 ORDER = 16  # Gauss-Legendre nodes a panel
@@ -49,26 +49,33 @@ class Line(Empirical):
     The score of such a density is smooth too, so it is computed at few places and interpolated.
     """
 
-    def denoise(self, x: State, alpha: Scale, sigma: Scale) -> State:
-        """E[x_0 | x_t = x]; for a large cloud the score is right to 1e-7 of its largest value."""
-
-        def score(places: Tensor) -> Tensor:
-            m = Empirical.denoise(self, places[:, None], alpha, sigma)
-            return (alpha * m[:, 0] - places) / sigma**2
-
-        flat = x.flatten()
-        if len(flat) <= 2 * PLACES * PIECES or not bool(flat.isfinite().all()):
-            return Empirical.denoise(self, x, alpha, sigma)
-        low, high = flat.aminmax()
-        pieces = min(PIECES, 1 + int((high - low) / (8 * sigma)))
-        return (x + sigma**2 * interpolated(score, flat, pieces).reshape(x.shape)) / alpha
-
-    def moments(self, x: State, alpha: Scale, sigma: Scale) -> Moments:
-        return Moments(self._double, x, alpha, sigma)
+    def given(self, x: State, alpha: Scale, sigma: Scale) -> AtomPosterior:
+        """As of any atoms, but that the mean of a large cloud is interpolated."""
+        return LinePosterior(x, alpha, super().given(x, alpha, sigma).sigma, self._double)
 
     @cached_property
     def _double(self) -> Empirical:
         return self if self.dtype == torch.float64 else self.to(torch.float64)
+
+
+class LinePosterior(AtomPosterior):
+    """As of any atoms, but that the mean of a large cloud is interpolated."""
+
+    @cached_property
+    def _mean(self) -> State:
+        """E[x_0 | x_t = x]; for a large cloud the score is right to 1e-7 of its largest value."""
+        x, scales = self._x, (self.alpha, self.sigma)
+
+        def score(places: Tensor) -> Tensor:
+            return AtomPosterior(places[:, None], *scales, self.prior).score[:, 0]
+
+        flat = x.flatten()
+        if len(flat) <= 2 * PLACES * PIECES or not bool(flat.isfinite().all()):
+            return super()._mean
+        low, high = flat.aminmax()
+        pieces = min(PIECES, 1 + int((high - low) / (8 * self.sigma)))
+        slope = interpolated(score, flat, pieces).reshape(x.shape)
+        return (x + self.sigma**2 * slope) / self.alpha
 
 
 def interpolated(fn: Callable[[Tensor], Tensor], x: Tensor, pieces: int) -> Tensor:

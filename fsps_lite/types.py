@@ -7,11 +7,14 @@
 ``Scale``        the value of ``alpha`` or ``sigma`` at one time
 """
 
-from typing import Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
+
+if TYPE_CHECKING:
+    from fsps_lite.denoising import DenoisingPosterior
 
 State = Float[Tensor, "*batch d"]
 Measurement = Float[Tensor, "*batch m"]
@@ -43,7 +46,8 @@ class LogLikelihood(Protocol):
 class Prior(Protocol):
     """What :class:`~fsps_lite.Diffusion` needs to know about a distribution of ``x_0``.
 
-    Each method but ``sample`` sees ``x_t = alpha x_0 + sigma eps`` through the two scales alone.
+    ``given`` sees ``x_t = alpha x_0 + sigma eps`` through the two scales alone, and tells all that
+    is known of ``x_0`` then.
     """
 
     @property
@@ -56,12 +60,4 @@ class Prior(Protocol):
 
     def sample(self, n: int, *, generator: torch.Generator) -> State: ...
 
-    def log_prob(self, x: State, alpha: Scale, sigma: Scale) -> LogDensity: ...
-
-    def denoise(self, x: State, alpha: Scale, sigma: Scale) -> State: ...
-
-    def denoise_cov_product(self, x: State, alpha: Scale, sigma: Scale, v: State) -> State: ...
-
-    def sample_denoised(
-        self, x: State, alpha: Scale, sigma: Scale, *, generator: torch.Generator
-    ) -> State: ...
+    def given(self, x: State, alpha: Scale, sigma: Scale) -> "DenoisingPosterior": ...

@@ -18,6 +18,7 @@ LONGEST_CELL, MEDIAN_CELL = 15, 8  # lines
 PROSE = (1200, 2900)  # words
 EXERCISES = 2
 TOOLS = frozenset({"plots", "widgets"})  # used from the first page on, built by no chapter
+CHAPTERS = Path(__file__).resolve().parent.parent / "book" / "chapters"
 FOLDED = frozenset({"hide-input", "remove-input", "hide-cell", "remove-cell"})
 LAST_SECTION = "What you can now do"
 OPENING = ("You will build", "You need", "minutes", "The picture to keep")
@@ -173,6 +174,30 @@ def every_piece_is_shown(chapter):
         for name in chapter.listed("builds") + chapter.listed("extends") + chapter.listed("shows")
         if (last(name) not in files if is_module(name) else last(name) not in objects)
     ]
+
+
+def every_listing_finds_its_text(chapter):
+    """The file of a literalinclude exists, and defines what `:pyobject:` names."""
+    complaints = []
+    for path, options in INCLUDE.findall(chapter.prose + "\n"):
+        file = (CHAPTERS / path).resolve()
+        for name in re.findall(r":pyobject:\s*(\S+)", options):
+            if not file.is_file():
+                complaints.append(f"{path}, which should hold {name}, does not exist")
+            elif not defines(ast.parse(file.read_text(encoding="utf-8")), name.split(".")):
+                complaints.append(f"{path} does not define {name}: has it moved?")
+    return complaints
+
+
+def defines(tree, names):
+    """Whether a class or function of this dotted name stands in the text itself."""
+    for name in names:
+        kinds = (ast.FunctionDef, ast.ClassDef)
+        found = [n for n in tree.body if isinstance(n, kinds) and n.name == name]
+        if not found:
+            return False
+        tree = found[0]
+    return True
 
 
 # What a chapter may use
@@ -365,6 +390,7 @@ LAWS = (
     every_piece_is_written,
     every_piece_is_checked,
     every_piece_is_shown,
+    every_listing_finds_its_text,
     cells_are_short,
     prose_has_its_length,
     opens_with_its_box,

@@ -133,3 +133,34 @@ def test_it_says_what_it_does_not_know():
     for what, call in calls.items():
         with pytest.raises(NotImplementedError, match=f"{what}.*Empirical.from_samples"):
             call()
+
+
+class Bare:
+    """A prior without ``given``: what a user wrote before there was one, and chapter 9 writes."""
+
+    dim, dtype = 2, torch.float64
+
+    def __init__(self, prior):
+        self.prior = prior
+
+    def to(self, where):
+        return self
+
+    def denoise(self, x, alpha, sigma):
+        return self.prior.denoise(x, alpha, sigma)
+
+    def denoise_cov_product(self, x, alpha, sigma, v):
+        return self.prior.denoise_cov_product(x, alpha, sigma, v)
+
+
+@each_prior
+def test_a_prior_without_given_is_lifted(make, unchecked):
+    known, bare = Diffusion(make(), VP()), Diffusion(Bare(make()), VP())
+    assert not isinstance(bare.prior, Prior)
+    x = known.sample(20, 0.3, generator=seeded(0))
+    for name in ("score", "denoise", "denoise_cov"):
+        assert_close(getattr(bare, name)(x, 0.3), getattr(known, name)(x, 0.3))
+    with pytest.raises(TypeError, match=r"`log_prob`.*`given`.*Bare"):
+        bare.log_prob(x, 0.3)
+    with pytest.raises(TypeError, match=r"`sample_denoised`.*`given`.*Bare"):
+        bare.sample_denoised(x, 0.3, generator=seeded(0))

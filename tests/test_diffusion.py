@@ -29,6 +29,7 @@ from fsps_lite import (
     ZetaDPS,
 )
 from fsps_lite.priors import atom_moments
+from fsps_lite.priors.mixture_moments import MixturePosterior
 from fsps_lite.types import PosteriorScore
 from tests.oracles import Line, assert_near, atoms_at, random_mixture_parts, rounding, seeded, vp
 
@@ -320,9 +321,10 @@ def test_round_components_of_one_width_are_atoms_under_more_noise(seed, d, t, sc
     assert mixture(seed, d).prior._round is None or d == 0
     x = diffusion.sample(6, t, generator=seeded(seed))
     v = torch.randn(x.shape, generator=seeded(1), dtype=torch.float64)
-    assert_close(diffusion.denoise(x, t), prior.denoise(x, *scales), rtol=1e-9, atol=1e-10)
-    assert_close(diffusion.log_prob(x, t), prior.log_prob(x, *scales), rtol=1e-9, atol=1e-9)
-    wanted = prior.denoise_cov_product(x, *scales, v)
+    general = MixturePosterior(x, *scales, prior)
+    assert_close(diffusion.denoise(x, t), general.mean, rtol=1e-9, atol=1e-10)
+    assert_close(diffusion.log_prob(x, t), general.log_evidence, rtol=1e-9, atol=1e-9)
+    wanted = general.cov_product(v)
     assert_close(diffusion.denoise_cov_product(x, t, v), wanted, rtol=1e-8, atol=1e-11)
 
 
@@ -338,7 +340,8 @@ def test_components_that_are_not_round_or_not_alike_are_seen(change):
     prior = GaussianMixture(log_weights, means, covs)
     diffusion, scales = Diffusion(prior, VP()), (VP().alpha(0.3), VP().sigma(0.3))
     x = diffusion.sample(6, 0.3, generator=seeded(0))
-    assert_close(diffusion.denoise(x, 0.3), prior.denoise(x, *scales), rtol=1e-12, atol=1e-13)
+    general = MixturePosterior(x, *scales, prior)
+    assert_close(diffusion.denoise(x, 0.3), general.mean, rtol=1e-12, atol=1e-13)
 
 
 # Samples

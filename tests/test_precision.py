@@ -66,7 +66,7 @@ def test_at_every_time_the_score_is_right_to_1e_6(kind, d):
         posterior = posterior_of(cloud(kind, 1000, d, t))
         x = posterior.sample(32 if d < 100 else 4, t, generator=seeded(2))
         assert worst(posterior, torch.cat([x, 3 * x]), t) < 1e-6
-        chosen.add(posterior.prior.moments(x.double(), VP().alpha(t), VP().sigma(t)).arithmetic)
+        chosen.add(posterior.prior.given(x.double(), VP().alpha(t), VP().sigma(t)).arithmetic)
     assert chosen == {torch.float32, torch.float64}
 
 

@@ -169,8 +169,8 @@ def test_rows_are_independent_and_may_stand_in_any_shape(prior):
         assert_close(cube.reshape(flat.shape), flat, rtol=1e-13, atol=1e-13)
         assert_close(method(x[3], 0.8, 0.6), flat[3], rtol=1e-13, atol=1e-13)
         assert method(x[:0], 0.8, 0.6).shape == flat[:0].shape
-    assert prior.moments(x[:0], 0.8, 0.6).cov_product(x[:0]).shape == x[:0].shape
-    assert prior.moments(x[:0], 0.8, 0.6).projected_cov(x[:3]).shape == (0, 3, 3)
+    assert prior.given(x[:0], 0.8, 0.6).cov_product(x[:0]).shape == x[:0].shape
+    assert prior.given(x[:0], 0.8, 0.6).projected_cov(x[:3]).shape == (0, 3, 3)
     v = x.flip(0)
     flat = prior.denoise_cov_product(x, 0.8, 0.6, v)
     cube = prior.denoise_cov_product(x.reshape(3, 4, 2), 0.8, 0.6, v.reshape(3, 4, 2))
@@ -529,7 +529,7 @@ CALLS = {
     "denoise_cov_product": lambda p, x: p.denoise_cov_product(x, 0.9, 0.4, x),
     "sample_denoised": lambda p, x: p.sample_denoised(x, 0.9, 0.4, generator=seeded(0)),
     "sample": lambda p, x: p.sample(len(x), generator=seeded(0)),
-    "projected_cov": lambda p, x: p.moments(x, 0.9, 0.4).projected_cov(x[:2]),
+    "projected_cov": lambda p, x: p.given(x, 0.9, 0.4).projected_cov(x[:2]),
 }
 
 

@@ -8,6 +8,7 @@ import re
 import time
 import warnings
 from dataclasses import dataclass, replace
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -17,6 +18,7 @@ from torch.testing import assert_close
 from fsps_lite import (
     DPS,
     TMPD,
+    VP,
     Diffusion,
     Empirical,
     Estimate,
@@ -35,6 +37,7 @@ from fsps_lite import (
     score_error,
     times,
 )
+from fsps_lite.measure import true_spread
 from tests.oracles import Line, gaussian_log_density, seeded, vp
 
 # Thousands of steps: without the shape checks, but for one run that goes through them below.
@@ -107,13 +110,25 @@ def test_the_findings_are_those_of_the_pieces(report):
     p = torch.from_numpy(masses - line.log_mass()).exp()
     mean = float((p * torch.from_numpy(nodes)).sum())
     variance = float((p * torch.from_numpy(nodes - mean) ** 2).sum())
-    true_spread = (alpha**2 * variance + vp(1e-3)[1] ** 2) ** 0.5
-    expected = float(x.std()) / true_spread
+    std = (alpha**2 * variance + vp(1e-3)[1] ** 2) ** 0.5
+    expected = float(x.std()) / std
     assert report["spread ratio at the end"].value.value == pytest.approx(expected, rel=1e-6)
     assert report["diverged particles"].value == Estimate(0.0, 0.0)
+    assert float(true_spread(problem, 1e-3)) == pytest.approx(std, rel=1e-6)
     # particles in modes that the posterior does not have
     lost = (counts[1] + counts[2]).item() / 300
     assert report["hallucinated prior modes"].value.value == pytest.approx(lost, abs=0.005)
+
+
+def test_a_prior_of_ones_own_needs_a_variance_and_no_class(unchecked):
+    """Duck typing: what counts is what it knows."""
+    own = SimpleNamespace(dim=2, total_variance=torch.tensor(3.0, dtype=torch.float64))
+    problem = SimpleNamespace(schedule=VP(), posterior=SimpleNamespace(prior=own))
+    alpha, sigma = vp(0.3)
+    assert float(true_spread(problem, 0.3)) == pytest.approx((3 * alpha**2 + 2 * sigma**2) ** 0.5)
+    del own.total_variance
+    with pytest.raises(TypeError, match="`total_variance`, got SimpleNamespace"):
+        true_spread(problem, 0.3)
 
 
 def test_the_distance_is_w1_to_exact_draws_with_its_scatter_for_error(report):

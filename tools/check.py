@@ -125,6 +125,7 @@ TESTS_OF = {
     "guidance": ("guidance",),
     "behaviours": ("behaviours", "law"),
     "attention": ("attention", "priors"),
+    "denoising": ("priors", "denoiser", "diffusion"),
     "moments": ("diffusion",),
     "measure": ("report",),
     "problem": ("problems",),

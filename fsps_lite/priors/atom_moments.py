@@ -1,4 +1,4 @@
-"""The moments of x_0 given x_t when x_0 is one of N atoms: attention, once or twice.
+"""x_0 given x_t when x_0 is one of N atoms: attention, once or twice.
 
 Not part of the public interface.
 """
@@ -7,6 +7,7 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from types import EllipsisType
 from typing import TYPE_CHECKING
 
 import torch
@@ -15,7 +16,8 @@ from torch import Tensor
 
 from fsps_lite import attention, precision
 from fsps_lite.attention import Attended, attend
-from fsps_lite.moments import Moments
+from fsps_lite.denoising import DenoisingPosterior
+from fsps_lite.priors.draws import pick
 from fsps_lite.types import LogDensity, Scale, State
 
 if TYPE_CHECKING:
@@ -64,26 +66,26 @@ class Centred:
         return alpha / sigma**2 * (x - alpha * self.centre), bias
 
 
-@dataclass(frozen=True)
-class AtomMoments(Moments):
-    """As :class:`Moments`, in closed form; in float32 inside where that is exact enough."""
+@dataclass(frozen=True, eq=False)
+class AtomPosterior(DenoisingPosterior):
+    """An atom, by the softmax of the logits; in float32 inside where that is exact enough."""
 
     prior: "fsps_lite.priors.empirical.Empirical"
 
     @cached_property
-    def mean(self) -> State:
+    def _mean(self) -> State:
         shift = self._attended.mean.double().reshape(self.x.shape)
         return self.prior._centred.centre + shift
 
     @cached_property
-    def log_prob(self) -> LogDensity:
-        square = (self.x - self.alpha * self.prior._centred.centre).square().sum(-1)
+    def _log_evidence(self) -> LogDensity:
+        square = (self._x - self.alpha * self.prior._centred.centre).square().sum(-1)
         log_norm = 0.5 * self.prior.dim * math.log(2 * math.pi * float(self.sigma) ** 2)
         log_sum = self._attended.log_sum.reshape(square.shape)
         return log_sum - 0.5 * square / self.sigma**2 - log_norm
 
     @attention.flushed()
-    def cov_product(self, v: State) -> State:
+    def _cov_product(self, v: State) -> State:
         """sum_i w_i (a_i - m) (a_i - m).v: the mean is subtracted after the sums."""
         (queries, _), keys = self._question, self._keys
         along = v.expand(self.x.shape).reshape(queries.shape).to(queries.dtype)
@@ -95,7 +97,7 @@ class AtomMoments(Moments):
         return torch.cat(answers).double().reshape(self.x.shape)
 
     @attention.flushed()
-    def projected_cov(self, matrix: Float[Tensor, "m d"]) -> Float[Tensor, "*batch m m"]:
+    def _projected_cov(self, matrix: Float[Tensor, "m d"]) -> Float[Tensor, "*batch m m"]:
         """A Cov A' by products of pairs of coordinates of A a_i: one pass, and no (d, d) matrix.
 
         In float64, because the square of the mean is subtracted from a mean of squares.
@@ -108,11 +110,27 @@ class AtomMoments(Moments):
         pair[i, j] = pair[j, i] = torch.arange(len(i), device=seen.device)
         return torch.cat(packed)[:, pair].reshape(*self.x.shape[:-1], m, m)
 
+    def logits(self, rows: slice | EllipsisType = ...) -> Float[Tensor, "*batch N"]:
+        """Whose softmax is p(atom_i | x_t = x), in float64: all of them, for some of the rows."""
+        prior, x = self.prior, self._x[rows]
+        queries, bias = prior._centred.question(x, prior.log_weights, self.alpha, self.sigma)
+        return queries @ prior._centred.keys(torch.float64).mT + bias
+
+    def _draw(self, generator: torch.Generator) -> State:
+        """An atom, by the softmax of the logits."""
+        atoms = self.prior.atoms
+
+        def draw(rows: slice) -> Tensor:
+            weights = self.logits(rows).to(atoms.dtype).softmax(-1)
+            return atoms[pick(weights, generator)]
+
+        return torch.cat([draw(rows) for rows in attention.blocks(len(self.x), len(atoms))])
+
     @cached_property
     def _question(self) -> tuple[Tensor, Tensor]:
         """Queries ``(B, d)`` in the arithmetic that it needs, and the bias in float64."""
         prior = self.prior
-        queries, bias = prior._centred.question(self.x, prior.log_weights, self.alpha, self.sigma)
+        queries, bias = prior._centred.question(self._x, prior.log_weights, self.alpha, self.sigma)
         return queries.reshape(-1, prior.dim).to(self.arithmetic), bias
 
     @property

@@ -2,16 +2,19 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from torch import Tensor
 
 from fsps_lite import checks
+from fsps_lite.denoising import DenoisingPosterior
+from fsps_lite.priors.answers import Answers
 from fsps_lite.types import LogDensity, Scale, State, Where
 
 
 @dataclass(frozen=True)
-class Denoiser:
+class Denoiser(Answers):
     """E[x_0 | x_t] as a function ``fn(x, alpha, sigma)``: a network, or a function of your own.
 
     ``fn`` maps a cloud ``(*batch, d)`` and the two scales to a cloud. Products with the covariance
@@ -27,28 +30,41 @@ class Denoiser:
         """The same function: networks are not recast, and are moved by whoever made them."""
         return self
 
-    def denoise(self, x: State, alpha: Scale, sigma: Scale) -> State:
-        """fn(x, alpha, sigma), in the dtype of ``x``."""
-        answer = self.fn(x.to(self.dtype), alpha, sigma).to(x.dtype)
-        return answer if x.requires_grad else answer.detach()  # of a network's own weights
-
-    def denoise_cov_product(self, x: State, alpha: Scale, sigma: Scale, v: State) -> State:
-        """sigma^2 / alpha J' v, by one backward pass."""
-        with torch.enable_grad():
-            x = x.detach().requires_grad_()
-            (pulled,) = torch.autograd.grad(self.denoise(x, alpha, sigma), x, v)
-        return sigma**2 / alpha * pulled
-
-    def log_prob(self, x: State, alpha: Scale, sigma: Scale) -> LogDensity:
-        raise NotImplementedError(_unknown("the density of x_t"))
+    def given(self, x: State, alpha: Scale, sigma: Scale) -> "DenoiserPosterior":
+        """What ``fn`` says of x_0, and what its slope says."""
+        return DenoiserPosterior(x, alpha, sigma, self)
 
     def sample(self, n: int, *, generator: torch.Generator) -> State:
         raise NotImplementedError(_unknown("samples of x_0"))
 
-    def sample_denoised(
-        self, x: State, alpha: Scale, sigma: Scale, *, generator: torch.Generator
-    ) -> State:
+
+@dataclass(frozen=True, eq=False)
+class DenoiserPosterior(DenoisingPosterior):
+    """A mean, and one backward pass through it for each product."""
+
+    prior: Denoiser
+
+    @cached_property
+    def _mean(self) -> State:
+        answer = self._called(self._x)
+        return answer if self.x.requires_grad else answer.detach()  # of a network's own weights
+
+    def _cov_product(self, v: State) -> State:
+        """sigma^2 / alpha J' v."""
+        with torch.enable_grad():
+            x = self._x.detach().requires_grad_()
+            (pulled,) = torch.autograd.grad(self._called(x), x, v)
+        return self.sigma**2 / self.alpha * pulled
+
+    @property
+    def _log_evidence(self) -> LogDensity:
+        raise NotImplementedError(_unknown("the density of x_t"))
+
+    def _draw(self, generator: torch.Generator) -> State:
         raise NotImplementedError(_unknown("samples of x_0 given x_t"))
+
+    def _called(self, x: State) -> State:
+        return self.prior.fn(x.to(self.prior.dtype), self.alpha, self.sigma).to(x.dtype)
 
 
 def _unknown(what: str) -> str:

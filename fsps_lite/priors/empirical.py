@@ -10,17 +10,16 @@ import torch.distributed as dist
 from jaxtyping import Float
 from torch import Tensor
 
-from fsps_lite import attention, checks
-from fsps_lite.moments import Moments
-from fsps_lite.priors.atom_moments import AtomMoments, Centred
-from fsps_lite.priors.draws import pick
+from fsps_lite import checks
+from fsps_lite.priors.answers import Answers, check
+from fsps_lite.priors.atom_moments import AtomPosterior, Centred
 from fsps_lite.types import LogDensity, LogLikelihood, Prior, Scale, State, Where
 
 CALL = "Empirical.from_samples(torch.randn(1000, 2, dtype=torch.float64))"
 
 
 @dataclass(frozen=True)
-class Empirical:
+class Empirical(Answers):
     """p(x_0) = sum_i w_i delta(x_0 - atom_i): the prior as N points, with w = softmax(log_weights).
 
     ``atoms`` is ``(N, d)`` in units of x; ``log_weights`` is ``(N,)`` in nats, up to a constant,
@@ -129,59 +128,20 @@ class Empirical:
         and both are centred on c, the mean of the atoms: this costs one matrix product, and no
         ``(batch, N, d)`` array. Computed in float64.
         """
-        self._check(x, sigma)
-        queries, bias = self._centred.question(x.double(), self.log_weights, alpha, sigma)
-        return (queries @ self._centred.keys(torch.float64).mT + bias).to(x.dtype)
+        check(self, x)
+        return self.given(x, alpha, sigma).logits().to(x.dtype)
 
-    def log_prob(self, x: State, alpha: Scale, sigma: Scale) -> LogDensity:
-        """log p(x_t = x) = log sum_i w_i N(x; alpha atom_i, sigma^2 I), in nats."""
-        self._check(x, sigma)
-        return AtomMoments(self, x.double(), alpha, sigma).log_prob.to(x.dtype)
-
-    def denoise(self, x: State, alpha: Scale, sigma: Scale) -> State:
-        """E[x_0 | x_t = x]: the mean of the atoms under the softmax of the logits."""
-        self._check(x, sigma)
-        return AtomMoments(self, x.double(), alpha, sigma).mean.to(x.dtype)
-
-    def denoise_cov_product(self, x: State, alpha: Scale, sigma: Scale, v: State) -> State:
-        """Cov[x_0 | x_t = x] v, row by row, without forming the ``(d, d)`` matrix."""
-        self._check(x, sigma)
-        return AtomMoments(self, x.double(), alpha, sigma).cov_product(v.double()).to(x.dtype)
-
-    def sample_denoised(
-        self, x: State, alpha: Scale, sigma: Scale, *, generator: torch.Generator
-    ) -> State:
-        """Draw x_0 from p(x_0 | x_t = x), one a row: an atom, by the softmax of the logits."""
-
-        def draw(rows: Tensor) -> Tensor:
-            weights = self.logits(rows, alpha, sigma).softmax(-1)
-            return self.atoms[pick(weights, generator)]
-
-        return self._by_rows(draw, x)
-
-    def moments(self, x: State, alpha: Scale, sigma: Scale) -> Moments:
-        """What is known of x_0 given a cloud ``x`` in float64, whatever the atoms' dtype is."""
-        self._check(x.to(self.dtype), sigma)
-        return AtomMoments(self, x, alpha, sigma)
+    def given(self, x: State, alpha: Scale, sigma: Scale) -> AtomPosterior:
+        """p(x_0 | x_t = x): the same atoms, weighted by the softmax of the logits."""
+        if sigma <= 0:
+            what = "atoms have a density only under noise: `sigma` must be above 0"
+            call = f"prior.denoise(torch.zeros(5, {self.dim}, dtype={self.dtype}), 0.8, sigma=0.6)"
+            raise ValueError(checks.complaint(what, float(sigma), call))
+        return AtomPosterior(x, alpha, sigma, self)
 
     @cached_property
     def _centred(self) -> Centred:
         return Centred(self.atoms)
-
-    def _by_rows(self, fn: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
-        """``fn`` over blocks of rows of ``x``, so that few logits exist at a time."""
-        flat = x.reshape(-1, x.shape[-1])
-        blocks = [fn(rows) for rows in flat.split(max(1, attention.BLOCK // len(self.atoms)))]
-        return torch.cat(blocks).unflatten(0, x.shape[:-1]) if x.ndim > 1 else blocks[0][0]
-
-    def _check(self, x: Tensor, sigma: Scale) -> None:
-        call = (
-            f"prior.denoise(torch.zeros(5, {self.dim}, dtype={self.dtype}), alpha=0.8, sigma=0.6)"
-        )
-        checks.state("x", x, self.dim, self.dtype, call)
-        if sigma <= 0:
-            what = "atoms have a density only under noise: `sigma` must be above 0"
-            raise ValueError(checks.complaint(what, float(sigma), call))
 
 
 def _check_log_weights(log_weights: Tensor, atoms: Tensor) -> None:

@@ -1,6 +1,5 @@
 """A prior made of Gaussians: the family in which the truth is known in closed form."""
 
-import math
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -10,18 +9,18 @@ from torch import Tensor
 
 from fsps_lite import checks
 from fsps_lite.likelihood import Likelihood
-from fsps_lite.moments import Moments
 from fsps_lite.operators import Linear
-from fsps_lite.priors.draws import pick
+from fsps_lite.priors.answers import Answers, check
 from fsps_lite.priors.empirical import Empirical
-from fsps_lite.priors.round_moments import Round, RoundMoments
-from fsps_lite.types import LogDensity, Scale, State, Where
+from fsps_lite.priors.mixture_moments import MixturePosterior
+from fsps_lite.priors.round_moments import Round, RoundPosterior
+from fsps_lite.types import Scale, State, Where
 
 CALL = "GaussianMixture.isotropic(torch.tensor([[-1.0], [1.0]]), std=0.3)"
 
 
 @dataclass(frozen=True)
-class GaussianMixture:
+class GaussianMixture(Answers):
     """p(x_0) = sum_k w_k N(x_0; mean_k, cov_k), with w = softmax(log_weights).
 
     ``log_weights`` is ``(K,)`` in nats, up to a constant; ``means`` is ``(K, d)`` in units of x;
@@ -107,35 +106,8 @@ class GaussianMixture:
         self, x: State, alpha: Scale = 1.0, sigma: Scale = 0.0
     ) -> Float[Tensor, "*batch K"]:
         """p(component k | x_t = x): where each point belongs. Rows sum to 1."""
-        return self._log_joint(x, alpha, sigma).softmax(-1)
-
-    def log_prob(self, x: State, alpha: Scale = 1.0, sigma: Scale = 0.0) -> LogDensity:
-        """log p(x_t = x) = log sum_k w_k N(x; alpha mean_k, alpha^2 cov_k + sigma^2 I), in nats."""
-        return self._log_joint(x, alpha, sigma).logsumexp(-1)
-
-    def denoise(self, x: State, alpha: Scale, sigma: Scale) -> State:
-        """E[x_0 | x_t = x]: each component's own answer, averaged by the responsibilities."""
-        share = self.responsibilities(x, alpha, sigma)
-        return (share.unsqueeze(-1) * self._component_means(x, alpha, sigma)).sum(-2)
-
-    def denoise_cov_product(self, x: State, alpha: Scale, sigma: Scale, v: State) -> State:
-        """Cov[x_0 | x_t = x] v: the covariance within components, plus the one between them."""
-        share = self.responsibilities(x, alpha, sigma).unsqueeze(-1)
-        means = self._component_means(x, alpha, sigma)
-        apart = means - (share * means).sum(-2, keepdim=True)
-        within = torch.einsum("kij,...j->...ki", self._component_covs(alpha, sigma), v)
-        between = apart * (apart * v.unsqueeze(-2)).sum(-1, keepdim=True)
-        return (share * (within + between)).sum(-2)
-
-    def sample_denoised(
-        self, x: State, alpha: Scale, sigma: Scale, *, generator: torch.Generator
-    ) -> State:
-        """Draw x_0 from p(x_0 | x_t = x), one for each row of the ``(n, d)`` cloud."""
-        share = self.responsibilities(x, alpha, sigma)
-        k = pick(share, generator)
-        mean = self._component_means(x, alpha, sigma)[torch.arange(len(x), device=k.device), k]
-        variance = self._eigen[0] * sigma**2 / self._variances(alpha, sigma)
-        return mean + self._colour(k, variance.sqrt()[k], generator)
+        check(self, x)
+        return MixturePosterior(x, alpha, sigma, self).share.to(x.dtype)
 
     def condition(self, likelihood: Likelihood) -> "GaussianMixture":
         """Bayes for a linear operator: each component by a Kalman update, each weight by p(y | k).
@@ -154,14 +126,13 @@ class GaussianMixture:
         covs = (covs + covs.mT) / 2
         return GaussianMixture(self.log_weights + normal.log_prob(likelihood.y), means, covs)
 
-    def moments(self, x: State, alpha: Scale, sigma: Scale) -> Moments:
-        """What is known of x_0 given a cloud ``x`` in float64; with round components, by attention.
+    def given(self, x: State, alpha: Scale, sigma: Scale) -> MixturePosterior:
+        """p(x_0 | x_t = x), a mixture again; with round components of one width, by attention.
 
-        Components of one width, round, are atoms seen through more noise.
+        Those are atoms seen through more noise.
         """
-        if self._round is None:
-            return Moments(self._double, x, alpha, sigma)
-        return RoundMoments(self, x, alpha, sigma, self._round)
+        kind = MixturePosterior if self._round is None else RoundPosterior
+        return kind(x, alpha, sigma, self)
 
     @cached_property
     def _round(self) -> Round | None:
@@ -182,44 +153,6 @@ class GaussianMixture:
         values, vectors = torch.linalg.eigh(self.covs)
         rounding = self.dim * torch.finfo(self.dtype).eps * values.abs().amax(-1, keepdim=True)
         return values.where(values > rounding, 0.0), vectors  # zero may come out as +-1e-17
-
-    def _variances(self, alpha: Scale, sigma: Scale) -> Tensor:
-        """alpha^2 cov_k + sigma^2 I in the principal directions: ``(K, d)``."""
-        variances = alpha**2 * self._eigen[0] + sigma**2
-        if not bool((variances > 0).all()):
-            what = "a singular covariance has a density only under noise: `sigma` must be above 0"
-            call = "prior.log_prob(x, alpha=0.8, sigma=0.6)"
-            raise ValueError(checks.complaint(what, float(sigma), call))
-        return variances
-
-    def _rotated(self, x: State, alpha: Scale) -> Tensor:
-        """x - alpha mean_k in the principal directions of component k: ``(*batch, K, d)``."""
-        call = (
-            f"prior.denoise(torch.zeros(5, {self.dim}, dtype={self.dtype}), alpha=0.8, sigma=0.6)"
-        )
-        checks.state("x", x, self.dim, self.dtype, call)
-        return torch.einsum(
-            "kij,...ki->...kj", self._eigen[1], x.unsqueeze(-2) - alpha * self.means
-        )
-
-    def _log_joint(self, x: State, alpha: Scale, sigma: Scale) -> Tensor:
-        """log w_k + log N(x; alpha mean_k, alpha^2 cov_k + sigma^2 I): ``(*batch, K)``."""
-        variances = self._variances(alpha, sigma)
-        squares = self._rotated(x, alpha) ** 2 / variances
-        log_norm = (2 * math.pi * variances).log().sum(-1)
-        return self.log_weights.log_softmax(0) - 0.5 * (squares.sum(-1) + log_norm)
-
-    def _component_means(self, x: State, alpha: Scale, sigma: Scale) -> Tensor:
-        """E[x_0 | x_t = x, k]: ``(*batch, K, d)``."""
-        gain = alpha * self._eigen[0] / self._variances(alpha, sigma)
-        shift = torch.einsum("kij,...kj->...ki", self._eigen[1], gain * self._rotated(x, alpha))
-        return self.means + shift
-
-    def _component_covs(self, alpha: Scale, sigma: Scale) -> Tensor:
-        """Cov[x_0 | x_t, k], the same for all x_t: ``(K, d, d)``."""
-        values, vectors = self._eigen
-        left = values * sigma**2 / self._variances(alpha, sigma)
-        return (vectors * left.unsqueeze(-2)) @ vectors.mT
 
     def _colour(self, k: Tensor, std: Tensor, generator: torch.Generator) -> Tensor:
         """Gaussian noise of component ``k[i]`` in row i, with ``std`` along its directions."""

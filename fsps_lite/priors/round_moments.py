@@ -1,4 +1,4 @@
-"""The moments of x_0 given x_t when x_0 is an atom and round noise: a Gaussian around each centre.
+"""x_0 given x_t when x_0 is an atom and round noise: a Gaussian of one width around each centre.
 
 Not part of the public interface.
 """
@@ -9,8 +9,9 @@ from functools import cached_property
 from jaxtyping import Float
 from torch import Tensor
 
-from fsps_lite.moments import Moments
+from fsps_lite.priors.atom_moments import AtomPosterior
 from fsps_lite.priors.empirical import Empirical
+from fsps_lite.priors.mixture_moments import MixturePosterior
 from fsps_lite.types import LogDensity, Scale, State
 
 
@@ -22,40 +23,44 @@ class Round:
     variance: Float[Tensor, ""]
 
 
-@dataclass(frozen=True)
-class RoundMoments(Moments):
+@dataclass(frozen=True, eq=False)
+class RoundPosterior(MixturePosterior):
     """x_t is a centre seen through noise of variance tau^2 = alpha^2 variance + sigma^2.
 
     With the centre known x_0 is Gaussian: its mean moves from the centre to x_t / alpha by the
     share alpha^2 variance / tau^2, and sigma^2 variance / tau^2 is left of its variance.
     """
 
-    round: Round
-
     @cached_property
-    def mean(self) -> State:
-        moved = self.alpha * self.round.variance / self._total * self.x
+    def _mean(self) -> State:
+        moved = self.alpha * self._round.variance / self._total * self._x
         return moved + self._kept * self._centre.mean
 
     @cached_property
-    def log_prob(self) -> LogDensity:
-        return self._centre.log_prob
+    def _log_evidence(self) -> LogDensity:
+        return self._centre.log_evidence
 
-    def cov_product(self, v: State) -> State:
-        return self._left * v + self._kept**2 * self._centre.cov_product(v)
+    def _cov_product(self, v: State) -> State:
+        return self._rest * v + self._kept**2 * self._centre.cov_product(v)
 
-    def projected_cov(self, matrix: Float[Tensor, "m d"]) -> Float[Tensor, "*batch m m"]:
-        within = self._left * matrix @ matrix.mT
+    def _projected_cov(self, matrix: Float[Tensor, "m d"]) -> Float[Tensor, "*batch m m"]:
+        within = self._rest * matrix @ matrix.mT
         return within + self._kept**2 * self._centre.projected_cov(matrix)
 
     @cached_property
-    def _centre(self) -> Moments:
-        return self.round.centres.moments(self.x, self.alpha, self._total.sqrt())
+    def _centre(self) -> AtomPosterior:
+        return self._round.centres.given(self._x, self.alpha, self._total.sqrt())
+
+    @property
+    def _round(self) -> Round:
+        """The prior, as it is told by one variance; it never is None here."""
+        assert self.prior._round is not None
+        return self.prior._round
 
     @property
     def _total(self) -> Tensor:
         """tau^2."""
-        return self.alpha**2 * self.round.variance + self._noise
+        return self.alpha**2 * self._round.variance + self._noise
 
     @property
     def _kept(self) -> Tensor:
@@ -63,9 +68,9 @@ class RoundMoments(Moments):
         return self._noise / self._total
 
     @property
-    def _left(self) -> Tensor:
+    def _rest(self) -> Tensor:
         """The variance of x_0 when its centre and x_t are known."""
-        return self.round.variance * self._kept
+        return self._round.variance * self._kept
 
     @property
     def _noise(self) -> Scale:

@@ -11,7 +11,9 @@ from jaxtyping import Float
 from torch import Tensor
 
 from fsps_lite import checks
-from fsps_lite.moments import Moments
+from fsps_lite.denoising import DenoisingPosterior
+from fsps_lite.priors.answers import Answers
+from fsps_lite.priors.atom_moments import AtomPosterior
 from fsps_lite.priors.empirical import Empirical
 from fsps_lite.types import LogDensity, LogLikelihood, Scale, State, Where
 
@@ -19,7 +21,7 @@ TIMEOUT = 60.0  # seconds that a rank waits for the others
 
 
 @dataclass(frozen=True)
-class ShardedEmpirical:
+class ShardedEmpirical(Answers):
     """An :class:`Empirical` whose atoms are spread over the ranks of ``torch.distributed``.
 
     ``part`` holds the atoms of this rank, with log-weights up to a constant that is the same on
@@ -82,28 +84,14 @@ class ShardedEmpirical:
         own = self.part.sample(n, generator=self._own(generator))
         return self._pick(own, self._weight.expand(n), generator)
 
-    def sample_denoised(
-        self, x: State, alpha: Scale, sigma: Scale, *, generator: torch.Generator
-    ) -> State:
-        """Draw x_0 from p(x_0 | x_t = x), one a row: a rank by its share, and an atom of it."""
-        own = self.part.sample_denoised(x, alpha, sigma, generator=self._own(generator))
-        return self._pick(own, self.moments(x.double(), alpha, sigma).share, generator)
+    def given(self, x: State, alpha: Scale, sigma: Scale) -> "ShardedPosterior":
+        """What all ranks together know of x_0, merged at once: two reductions.
 
-    def log_prob(self, x: State, alpha: Scale, sigma: Scale) -> LogDensity:
-        """log p(x_t = x), in nats."""
-        return self.moments(x.double(), alpha, sigma).log_prob.to(x.dtype)
-
-    def denoise(self, x: State, alpha: Scale, sigma: Scale) -> State:
-        """E[x_0 | x_t = x]: the means of the ranks, by their shares."""
-        return self.moments(x.double(), alpha, sigma).mean.to(x.dtype)
-
-    def denoise_cov_product(self, x: State, alpha: Scale, sigma: Scale, v: State) -> State:
-        """Cov[x_0 | x_t = x] v, row by row."""
-        return self.moments(x.double(), alpha, sigma).cov_product(v.double()).to(x.dtype)
-
-    def moments(self, x: State, alpha: Scale, sigma: Scale) -> "ShardedMoments":
-        """What all ranks together know of x_0 given a cloud ``x`` in float64."""
-        return ShardedMoments(self, x, alpha, sigma)
+        Reading the parts then asks nobody, so that two ranks may read them in another order.
+        """
+        known = ShardedPosterior(x, alpha, sigma, self)
+        _ = known._merged
+        return known
 
     @property
     def log_mass(self) -> Float[Tensor, ""]:
@@ -156,18 +144,18 @@ class ShardedEmpirical:
         return value
 
 
-@dataclass(frozen=True)
-class ShardedMoments(Moments):
-    """As :class:`Moments`, merged over the ranks: each counts by its share of p(x_t = x)."""
+@dataclass(frozen=True, eq=False)
+class ShardedPosterior(DenoisingPosterior):
+    """What the ranks know, merged: each counts by its share of p(x_t = x). Methods communicate."""
 
     prior: ShardedEmpirical
 
     @property
-    def mean(self) -> State:
+    def _mean(self) -> State:
         return self._merged[0]
 
     @property
-    def log_prob(self) -> LogDensity:
+    def _log_evidence(self) -> LogDensity:
         return self._merged[1]
 
     @property
@@ -175,25 +163,30 @@ class ShardedMoments(Moments):
         """p(the atom is one of this rank | x_t = x)."""
         return self._merged[2]
 
-    def cov_product(self, v: State) -> State:
+    def _cov_product(self, v: State) -> State:
         """The covariance within ranks, plus the one between their means."""
-        apart = self._part.mean - self.mean
+        apart = self._part.mean - self._mean
         between = apart * (apart * v).sum(-1, keepdim=True)
         return self._averaged(self._part.cov_product(v) + between)
 
-    def projected_cov(self, matrix: Float[Tensor, "m d"]) -> Float[Tensor, "*batch m m"]:
-        apart = (self._part.mean - self.mean) @ matrix.mT
+    def _projected_cov(self, matrix: Float[Tensor, "m d"]) -> Float[Tensor, "*batch m m"]:
+        apart = (self._part.mean - self._mean) @ matrix.mT
         between = apart.unsqueeze(-1) * apart.unsqueeze(-2)
         return self._averaged(self._part.projected_cov(matrix) + between)
 
+    def _draw(self, generator: torch.Generator) -> State:
+        """A rank by its share, and an atom of it."""
+        own = self._part._draw(self.prior._own(generator))
+        return self.prior._pick(own, self.share, generator)
+
     @cached_property
-    def _part(self) -> Moments:
-        return self.prior.part.moments(self.x, self.alpha, self.sigma)
+    def _part(self) -> AtomPosterior:
+        return self.prior.part.given(self._x, self.alpha, self.sigma)
 
     @cached_property
     def _merged(self) -> tuple[State, LogDensity, Float[Tensor, "*batch"]]:
         """The mean, the log-density, and this rank's share: two reductions."""
-        log_p = self._part.log_prob + self.prior.log_mass
+        log_p = self._part.log_evidence + self.prior.log_mass
         top = self.prior._reduce(log_p.clone(), dist.ReduceOp.MAX)
         weight = (log_p - top).exp().unsqueeze(-1)
         sums = self.prior._sum(torch.cat([weight * self._part.mean, weight], dim=-1))

@@ -1,0 +1,118 @@
+"""What is known of x_0 once x_t is seen: the one question that every prior answers."""
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from fsps_lite import checks
+from fsps_lite.types import LogDensity, Prior, Scale, State
+
+
+@dataclass(frozen=True, eq=False)
+class DenoisingPosterior(ABC):
+    """p(x_0 | x_t = x), where x_t = alpha x_0 + sigma eps and x_0 ~ prior.
+
+    ``prior.given(x, alpha, sigma)`` makes one of a cloud ``(*batch, d)``, of which it keeps a copy.
+    Each part is computed once, when it is asked for, in float64, and told in the dtype of ``x``:
+    the parts are its own, so do not write into them. A prior of your own says here, in float64,
+    what ``_mean``, ``_log_evidence``, ``_cov_product(v)`` and ``_draw(generator)`` are.
+    """
+
+    x: State
+    alpha: Scale
+    sigma: Scale
+    prior: Prior
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "x", self.x.clone())  # the caller's may change before we are asked
+
+    @property
+    @abstractmethod
+    def _mean(self) -> State: ...
+
+    @property
+    @abstractmethod
+    def _log_evidence(self) -> LogDensity: ...
+
+    @abstractmethod
+    def _cov_product(self, v: State) -> State: ...
+
+    @abstractmethod
+    def _draw(self, generator: torch.Generator) -> State: ...
+
+    @property
+    def mean(self) -> State:
+        """E[x_0 | x_t = x], the mean of the clean signals that could have become x. Units of x."""
+        return self._mean.to(self.x.dtype)
+
+    @property
+    def score(self) -> State:
+        """grad log p(x_t = x) = (alpha E[x_0 | x_t = x] - x) / sigma^2 (Tweedie; Robbins, 1956)."""
+        if self.sigma == 0:
+            what = "the score divides by sigma^2, so that `t` must be above 0"
+            raise ValueError(checks.complaint(what, float(self.sigma), "diffusion.score(x, 1e-3)"))
+        return ((self.alpha * self._mean - self._x) / self.sigma**2).to(self.x.dtype)
+
+    @property
+    def log_evidence(self) -> LogDensity:
+        """log p(x_t = x), in nats."""
+        return self._log_evidence.to(self.x.dtype)
+
+    @property
+    def cov(self) -> Float[Tensor, "*batch d d"]:
+        """Cov[x_0 | x_t = x], the spread of those signals. ``(*batch, d, d)``, units of x^2."""
+        return self._products(self._eye).to(self.x.dtype)
+
+    def cov_product(self, v: State) -> State:
+        """Cov[x_0 | x_t = x] v, row by row, without forming the ``(d, d)`` matrix."""
+        return self._cov_product(self._checked(v)).to(self.x.dtype)
+
+    def vjp(self, v: State) -> State:
+        """J' v with J = dE[x_0 | x_t]/dx_t = alpha / sigma^2 Cov[x_0 | x_t], a symmetric matrix."""
+        return self.alpha / self.sigma**2 * self.cov_product(v)
+
+    def projected_cov(self, matrix: Float[Tensor, "m d"]) -> Float[Tensor, "*batch m m"]:
+        """A Cov[x_0 | x_t = x] A', the spread of A x_0. ``(*batch, m, m)``, with no (d, d)."""
+        call = "diffusion.projected_cov(x, 0.5, torch.eye(x.shape[-1], dtype=x.dtype))"
+        checks.floating("matrix", matrix, call)
+        checks.shape("matrix", matrix, ("m", self.x.shape[-1]), call)
+        checks.same_dtype("matrix", matrix, "x", self.x.dtype, call)
+        return self._projected_cov(matrix.double()).to(self.x.dtype)
+
+    def sample(self, *, generator: torch.Generator) -> State:
+        """Draw x_0, one for each row of the ``(n, d)`` cloud; a row that is lost stays NaN."""
+        call = "diffusion.sample_denoised(x, 0.5, generator=g), where x has shape (n, d)"
+        checks.shape("x", self.x, ("n", self.x.shape[-1]), call)
+        lost = ~self.x.isfinite().all(-1, keepdim=True)  # such a row has no past to draw from
+        clean = replace(self, x=self.x.masked_fill(lost, 0.0)) if bool(lost.any()) else self
+        return clean._draw(generator).to(self.x.dtype).masked_fill(lost, torch.nan)
+
+    @cached_property
+    def _x(self) -> State:
+        """In float64, as at small t the score is a small difference of large numbers."""
+        return self.x.double()
+
+    def _projected_cov(self, matrix: Float[Tensor, "m d"]) -> Float[Tensor, "*batch m m"]:
+        """By min(m, d) products."""
+        m, d = matrix.shape
+        products = matrix @ self._products(matrix if m < d else self._eye)
+        return products if m < d else products @ matrix.mT
+
+    @property
+    def _eye(self) -> Float[Tensor, "d d"]:
+        return torch.eye(self.x.shape[-1], device=self.x.device).double()
+
+    def _products(self, directions: Float[Tensor, "k d"]) -> Float[Tensor, "*batch d k"]:
+        columns = [self._cov_product(v.expand_as(self._x)) for v in directions]
+        return torch.stack(columns, dim=-1)
+
+    def _checked(self, v: State) -> State:
+        call = "diffusion.denoise_cov_product(x, 0.5, torch.ones_like(x))"
+        checks.floating("v", v, call)
+        checks.shape("v", v, tuple(self.x.shape), call)
+        checks.same_dtype("v", v, "x", self.x.dtype, call)
+        return v.double()

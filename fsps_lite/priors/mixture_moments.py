@@ -1,0 +1,103 @@
+"""x_0 given x_t when x_0 is of a Gaussian mixture: a mixture again, of as many components.
+
+Not part of the public interface.
+"""
+
+import math
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from fsps_lite import checks
+from fsps_lite.denoising import DenoisingPosterior
+from fsps_lite.priors.draws import pick
+from fsps_lite.types import LogDensity, State
+
+if TYPE_CHECKING:
+    from fsps_lite.priors.gaussian_mixture import GaussianMixture
+
+
+@dataclass(frozen=True, eq=False)
+class MixturePosterior(DenoisingPosterior):
+    """Component k counts by its ``share`` (*batch, K), and its own answer is ``_means`` of it."""
+
+    prior: "GaussianMixture"
+
+    @cached_property
+    def share(self) -> Float[Tensor, "*batch K"]:
+        """p(component k | x_t = x)."""
+        return self._log_joint.softmax(-1)
+
+    @cached_property
+    def _mean(self) -> State:
+        """Each component's own answer, averaged by the shares."""
+        return (self.share.unsqueeze(-1) * self._means).sum(-2)
+
+    @cached_property
+    def _log_evidence(self) -> LogDensity:
+        """log sum_k w_k N(x; alpha mean_k, alpha^2 cov_k + sigma^2 I)."""
+        return self._log_joint.logsumexp(-1)
+
+    def _cov_product(self, v: State) -> State:
+        """The covariance within components, plus the one between them."""
+        share = self.share.unsqueeze(-1)
+        apart = self._means - (share * self._means).sum(-2, keepdim=True)
+        within = torch.einsum("kij,...j->...ki", self._covs, v)
+        between = apart * (apart * v.unsqueeze(-2)).sum(-1, keepdim=True)
+        return (share * (within + between)).sum(-2)
+
+    def _draw(self, generator: torch.Generator) -> State:
+        """A component by its share, then a point of it."""
+        k = pick(self.share, generator)
+        mean = self._means[torch.arange(len(k), device=k.device), k]
+        return mean + self._exact._colour(k, self._left.sqrt()[k], generator)
+
+    @cached_property
+    def _log_joint(self) -> Float[Tensor, "*batch K"]:
+        """log w_k + log N(x; alpha mean_k, alpha^2 cov_k + sigma^2 I)."""
+        squares = self._rotated**2 / self._variances
+        log_norm = (2 * math.pi * self._variances).log().sum(-1)
+        return self._exact.log_weights.log_softmax(0) - 0.5 * (squares.sum(-1) + log_norm)
+
+    @cached_property
+    def _means(self) -> Float[Tensor, "*batch K d"]:
+        """E[x_0 | x_t = x, k]."""
+        values, vectors = self._exact._eigen
+        gain = self.alpha * values / self._variances
+        shift = torch.einsum("kij,...kj->...ki", vectors, gain * self._rotated)
+        return self._exact.means + shift
+
+    @cached_property
+    def _rotated(self) -> Float[Tensor, "*batch K d"]:
+        """x - alpha mean_k in the principal directions of component k."""
+        apart = self._x.unsqueeze(-2) - self.alpha * self._exact.means
+        return torch.einsum("kij,...ki->...kj", self._exact._eigen[1], apart)
+
+    @cached_property
+    def _variances(self) -> Float[Tensor, "K d"]:
+        """alpha^2 cov_k + sigma^2 I in the principal directions."""
+        variances = self.alpha**2 * self._exact._eigen[0] + self.sigma**2
+        if not bool((variances > 0).all()):
+            what = "a singular covariance has a density only under noise: `sigma` must be above 0"
+            call = "prior.log_prob(x, alpha=0.8, sigma=0.6)"
+            raise ValueError(checks.complaint(what, float(self.sigma), call))
+        return variances
+
+    @property
+    def _left(self) -> Float[Tensor, "K d"]:
+        """The variances of x_0 when k and x_t are known, in the principal directions."""
+        return self._exact._eigen[0] * self.sigma**2 / self._variances
+
+    @cached_property
+    def _covs(self) -> Float[Tensor, "K d d"]:
+        """Cov[x_0 | x_t, k], the same for all x_t."""
+        vectors = self._exact._eigen[1]
+        return (vectors * self._left.unsqueeze(-2)) @ vectors.mT
+
+    @property
+    def _exact(self) -> "GaussianMixture":
+        return self.prior._double
