@@ -3,26 +3,18 @@
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from fsps_lite import digits, problems
-from fsps_lite.behaviours import (
-    GuidedUntil,
-    Hallucination,
-    Law,
-    ModeHistory,
-    Stopping,
-    early_stopping,
-    hallucination,
-    law,
-    mode_history,
-)
-from fsps_lite.beliefs import (
-    ScoreError,
-    covariance_ratio,
-    implied_density,
-    implied_spread,
-    score_error,
-)
+from fsps_lite import problems
+from fsps_lite.datasets import digits
+from fsps_lite.diagnosis.report import Finding, Report, compare, diagnose, diagnose_samples
+from fsps_lite.diagnosis.sweeps import sweep
 from fsps_lite.diffusion import Diffusion
+from fsps_lite.distances import (
+    energy_distance,
+    mode_weights,
+    sliced_wasserstein,
+    total_variation,
+    wasserstein1,
+)
 from fsps_lite.estimate import Estimate
 from fsps_lite.guidance import (
     DPS,
@@ -36,7 +28,29 @@ from fsps_lite.guidance import (
     matched_log_likelihood,
     matched_score,
 )
-from fsps_lite.integrators import (
+from fsps_lite.likelihood import Likelihood
+from fsps_lite.measures import (
+    GuidedUntil,
+    Hallucination,
+    Law,
+    ModeHistory,
+    Stopping,
+    early_stopping,
+    hallucination,
+    law,
+    mode_history,
+)
+from fsps_lite.measures.beliefs import (
+    ScoreError,
+    covariance_ratio,
+    implied_density,
+    implied_spread,
+    score_error,
+)
+from fsps_lite.operators import Linear, Nonlinear, blur, downsample, fourier_magnitude, mask
+from fsps_lite.priors import Denoiser, Empirical, GaussianMixture
+from fsps_lite.problems.problem import Problem
+from fsps_lite.samplers.reverse import (
     bridge,
     ddim,
     ddpm,
@@ -46,21 +60,8 @@ from fsps_lite.integrators import (
     heun,
     times,
 )
-from fsps_lite.likelihood import Likelihood
-from fsps_lite.metrics import (
-    energy_distance,
-    mode_weights,
-    sliced_wasserstein,
-    total_variation,
-    wasserstein1,
-)
-from fsps_lite.operators import Linear, Nonlinear, blur, downsample, fourier_magnitude, mask
-from fsps_lite.priors import Denoiser, Empirical, GaussianMixture
-from fsps_lite.problem import Problem
-from fsps_lite.report import Finding, Report, compare, diagnose, diagnose_samples
+from fsps_lite.samplers.trajectory import Trajectory, march
 from fsps_lite.schedules import VE, VP, Cosine, FlowMatching, Schedule
-from fsps_lite.sweep import sweep
-from fsps_lite.trajectory import Trajectory, march
 
 if TYPE_CHECKING:
     from fsps_lite import plots, theory

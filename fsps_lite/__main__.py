@@ -17,8 +17,8 @@ from collections.abc import Iterable
 import torch
 
 from fsps_lite import checks, guidance, problems
-from fsps_lite.problem import Problem
-from fsps_lite.report import Method, diagnose
+from fsps_lite.diagnosis.report import Method, diagnose
+from fsps_lite.problems.problem import Problem
 
 PROBLEMS = {make.__name__: make for make in problems.GALLERY}
 METHODS = {

@@ -3,8 +3,8 @@
 import torch
 from torch import Tensor
 
-from fsps_lite import attention
 from fsps_lite.denoising import DenoisingPosterior
+from fsps_lite.engine import attention
 from fsps_lite.types import Scale
 
 

@@ -5,7 +5,8 @@ library. CONTRIBUTING.md tells authors how to obey; `tests/test_book_laws.py` ap
 """
 
 import ast
-import importlib
+import functools
+import inspect
 import re
 import statistics
 from dataclasses import dataclass
@@ -13,6 +14,8 @@ from pathlib import Path
 
 import jupytext
 import nbformat
+
+import fsps_lite
 
 LONGEST_CELL, MEDIAN_CELL = 15, 8  # lines
 PROSE = (1200, 2900)  # words
@@ -78,9 +81,17 @@ def shown(cell):
     return f"`{cell.source.splitlines()[0]}` ({number_of_lines} lines)"
 
 
+def found(name):
+    """What the library calls `module.Name`."""
+    return functools.reduce(getattr, name.split("."), fsps_lite)
+
+
 def is_module(name):
-    """Whether an entry of `builds` names a whole module of the library."""
-    return "." not in name
+    """Whether an entry of `builds` names a whole module or room of the library."""
+    try:
+        return inspect.ismodule(found(name))
+    except AttributeError:
+        return False
 
 
 # The head
@@ -97,12 +108,9 @@ def listed_names_exist(chapter):
     """`module.Name` and `module.Class.method` are found in the library."""
     complaints = []
     for name in chapter.listed("builds") + chapter.listed("extends") + chapter.listed("shows"):
-        module, *attributes = name.split(".")
         try:
-            found = importlib.import_module(f"fsps_lite.{module}")
-            for attribute in attributes:
-                found = getattr(found, attribute)
-        except (ImportError, AttributeError) as error:
+            found(name)
+        except AttributeError as error:
             complaints.append(f"the head lists {name}, which the library lacks: {error}")
     return complaints
 
@@ -162,7 +170,7 @@ INCLUDE = re.compile(r"\{literalinclude\}\s*(\S+)\n((?:\s*:.*\n)*)")
 def every_piece_is_shown(chapter):
     """A literalinclude shows the library's own text of it."""
     included = INCLUDE.findall(chapter.prose + "\n")
-    files = {Path(path).stem for path, _ in included}
+    files = {part for path, _ in included for part in Path(path).with_suffix("").parts}
     objects = {
         part
         for _, options in included

@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.testing import assert_close
 
-from fsps_lite import attention
-from fsps_lite.attention import Attended, attend, merge, weights
+from fsps_lite.engine import attention
+from fsps_lite.engine.attention import Attended, attend, merge, weights
 from tests.oracles import assert_near, condition, rounding, seeded
 
 few = settings(max_examples=40)

@@ -103,7 +103,7 @@ fl.plots.curves({{}})
 :pyobject: Answers.denoise
 ```
 
-```{{literalinclude}} ../../fsps_lite/problems.py
+```{{literalinclude}} ../../fsps_lite/problems/gallery.py
 :pyobject: trimodal
 ```
 
@@ -182,7 +182,7 @@ BREACHES = [
     (laws.every_piece_is_checked, "fl.problems", "problems"),
     (laws.every_piece_is_shown, ":pyobject: Linear.__call__", ":lines: 1-5"),
     (laws.every_piece_is_shown, ":pyobject: Answers.denoise", ":pyobject: Answers"),
-    (laws.every_piece_is_shown, "fsps_lite/problems.py", "fsps_lite/problem.py"),
+    (laws.every_piece_is_shown, "fsps_lite/problems/gallery.py", "fsps_lite/guidance/dps.py"),
     (laws.every_listing_finds_its_text, "priors/answers.py", "priors/empirical.py"),
     (laws.every_listing_finds_its_text, "Answers.denoise", "Answers.renoise"),
     (laws.every_listing_finds_its_text, "fsps_lite/operators.py", "fsps_lite/operator.py"),

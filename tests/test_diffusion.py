@@ -28,8 +28,8 @@ from fsps_lite import (
     PiGDM,
     ZetaDPS,
 )
-from fsps_lite.priors import atom_moments
-from fsps_lite.priors.mixture_moments import MixturePosterior
+from fsps_lite.engine import atoms as atom_moments
+from fsps_lite.engine.mixtures import MixturePosterior
 from fsps_lite.types import PosteriorScore
 from tests.oracles import Line, assert_near, atoms_at, random_mixture_parts, rounding, seeded, vp
 

@@ -9,8 +9,9 @@ import torch.distributed as dist
 from torch.testing import assert_close
 
 from fsps_lite import VP, Diffusion, GaussianMixture, ModeHistory, problems, theory
-from fsps_lite.behaviours.stopping import distance
-from fsps_lite.priors import ShardedEmpirical, draws
+from fsps_lite.engine import draws
+from fsps_lite.measures.stops import distance
+from fsps_lite.priors import ShardedEmpirical
 from tests.oracles import random_mixture_parts, seeded
 
 

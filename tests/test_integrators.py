@@ -32,12 +32,12 @@ from fsps_lite import (
     euler_maruyama,
     exact_kernel,
     heun,
-    integrators,
     mode_weights,
     problems,
     times,
     wasserstein1,
 )
+from fsps_lite.samplers import reverse
 from tests.oracles import at_length, seeded, slope, vp
 
 SCHEDULES = [VP(), Cosine(), VE(10.0, 2.0), FlowMatching()]
@@ -77,7 +77,7 @@ def affine(monkeypatch):
 
     def coefficients(run, n):
         units = Units()
-        monkeypatch.setattr(integrators, "draw", lambda x, generator: units(x))
+        monkeypatch.setattr(reverse, "draw", lambda x, generator: units(x))
         # the one other place that draws, for the exact kernel on a mixture; d is 1 here
         monkeypatch.setattr(
             GaussianMixture, "_colour", lambda self, k, std, generator: std * units(std)
@@ -228,7 +228,7 @@ def test_bridge_is_bayes(schedule, t, fraction):
     std = math.sqrt(v_s - cross**2 / v_t)
     with pytest.MonkeyPatch.context() as patch:
         for z in (0.0, 1.0):
-            patch.setattr(integrators, "draw", lambda x, generator, z=z: torch.full_like(x, z))
+            patch.setattr(reverse, "draw", lambda x, generator, z=z: torch.full_like(x, z))
             out = bridge(schedule, x0, x, t, s, generator=seeded(0))
             assert_close(out, mean + z * std, rtol=1e-7, atol=1e-9)
 

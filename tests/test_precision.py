@@ -5,7 +5,8 @@ import math
 import pytest
 import torch
 
-from fsps_lite import VP, Diffusion, Empirical, Likelihood, Linear, precision
+from fsps_lite import VP, Diffusion, Empirical, Likelihood, Linear
+from fsps_lite.engine import precision
 from tests.oracles import assert_near, at_length, rounding, seeded
 
 KINDS = ("independent", "clustered", "offset", "duplicated")
@@ -124,7 +125,7 @@ def covariance_bound(posterior, t, wanted, size=1.0):
     spread = float(torch.linalg.eigvalsh(atoms.mT.cov().reshape(2 * (atoms.shape[1],))).max())
     scale = max(min(float(sigma / alpha) ** 2, spread) * size, float(wanted.abs().max()))
     logs = float(alpha * radius / sigma) ** 2 + math.log(len(atoms))
-    single = posterior.prior.moments(atoms[:1], alpha, sigma).arithmetic == torch.float32
+    single = posterior.prior.given(atoms[:1], alpha, sigma).arithmetic == torch.float32
     return rounding(torch.float32, scale, operations=1 + 3 * 2 * logs * single)
 
 

@@ -12,7 +12,8 @@ from torch.testing import assert_close
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from fsps_lite import Empirical, GaussianMixture, Likelihood, Linear, Nonlinear, attention
+from fsps_lite import Empirical, GaussianMixture, Likelihood, Linear, Nonlinear
+from fsps_lite.engine import attention
 from tests.oracles import (
     Line,
     assert_near,

@@ -37,7 +37,7 @@ from fsps_lite import (
     score_error,
     times,
 )
-from fsps_lite.measure import true_spread
+from fsps_lite.diagnosis.examination import true_spread
 from tests.oracles import Line, gaussian_log_density, seeded, vp
 
 # Thousands of steps: without the shape checks, but for one run that goes through them below.

@@ -8,7 +8,7 @@ import torch
 from torch.testing import assert_close
 
 from fsps_lite import VP, Trajectory, euler_maruyama, march
-from fsps_lite import trajectory as module
+from fsps_lite.samplers import trajectory as module
 from tests.oracles import seeded
 
 GRID = torch.tensor([1.0, 0.5, 0.2, 0.1], dtype=torch.float64)

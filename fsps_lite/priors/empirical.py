@@ -11,8 +11,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from fsps_lite import checks
+from fsps_lite.engine.atoms import AtomPosterior, Centred
 from fsps_lite.priors.answers import Answers, check
-from fsps_lite.priors.atom_moments import AtomPosterior, Centred
 from fsps_lite.types import LogDensity, LogLikelihood, Prior, Scale, State, Where
 
 CALL = "Empirical.from_samples(torch.randn(1000, 2, dtype=torch.float64))"

@@ -8,12 +8,12 @@ from jaxtyping import Float
 from torch import Tensor
 
 from fsps_lite import checks
+from fsps_lite.engine.mixtures import MixturePosterior
+from fsps_lite.engine.rounds import Round, RoundPosterior
 from fsps_lite.likelihood import Likelihood
 from fsps_lite.operators import Linear
 from fsps_lite.priors.answers import Answers, check
 from fsps_lite.priors.empirical import Empirical
-from fsps_lite.priors.mixture_moments import MixturePosterior
-from fsps_lite.priors.round_moments import Round, RoundPosterior
 from fsps_lite.types import Scale, State, Where
 
 CALL = "GaussianMixture.isotropic(torch.tensor([[-1.0], [1.0]]), std=0.3)"

@@ -12,8 +12,8 @@ from torch import Tensor
 
 from fsps_lite import checks
 from fsps_lite.denoising import DenoisingPosterior
+from fsps_lite.engine.atoms import AtomPosterior
 from fsps_lite.priors.answers import Answers
-from fsps_lite.priors.atom_moments import AtomPosterior
 from fsps_lite.priors.empirical import Empirical
 from fsps_lite.types import LogDensity, LogLikelihood, Scale, State, Where
 

@@ -12,16 +12,16 @@ from jaxtyping import Bool
 from torch import Tensor
 
 from fsps_lite import checks
-from fsps_lite.behaviours import early_stopping, hallucination, mode_history
-from fsps_lite.behaviours.hallucination import share_error
-from fsps_lite.behaviours.stopping import distance
-from fsps_lite.beliefs import ScoreError, score_error
+from fsps_lite.distances import mode_weights
 from fsps_lite.estimate import Estimate
-from fsps_lite.integrators import ddpm, times
-from fsps_lite.metrics import mode_weights
+from fsps_lite.measures import early_stopping, hallucination, mode_history
+from fsps_lite.measures.beliefs import ScoreError, score_error
+from fsps_lite.measures.hallucinations import share_error
+from fsps_lite.measures.stops import distance
 from fsps_lite.priors import Empirical
-from fsps_lite.problem import Problem
-from fsps_lite.trajectory import Trajectory
+from fsps_lite.problems.problem import Problem
+from fsps_lite.samplers.reverse import ddpm, times
+from fsps_lite.samplers.trajectory import Trajectory
 from fsps_lite.types import PosteriorScore, State, Time, Times
 
 LOST, WORST = "diverged particles", "spread ratio, worst over t"

@@ -5,11 +5,11 @@ from functools import cached_property
 
 import torch
 
-from fsps_lite import checks, quadrature
+from fsps_lite import checks
 from fsps_lite.diffusion import Diffusion
 from fsps_lite.likelihood import Likelihood
 from fsps_lite.operators import Linear
-from fsps_lite.priors import Empirical, GaussianMixture
+from fsps_lite.priors import Empirical, GaussianMixture, quadrature
 from fsps_lite.schedules import VP, Schedule
 from fsps_lite.types import Where
 

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from fsps_lite import checks
 from fsps_lite.denoising import DenoisingPosterior
-from fsps_lite.priors.draws import pick
+from fsps_lite.engine.draws import pick
 from fsps_lite.types import LogDensity, State
 
 if TYPE_CHECKING:

@@ -13,9 +13,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from fsps_lite.engine.atoms import AtomPosterior
 from fsps_lite.likelihood import Likelihood
 from fsps_lite.priors import Empirical, GaussianMixture
-from fsps_lite.priors.atom_moments import AtomPosterior
 from fsps_lite.types import Scale, State
 
 ORDER = 16  # Gauss-Legendre nodes a panel

@@ -5,8 +5,8 @@ from collections.abc import Mapping, Sequence
 import torch
 
 from fsps_lite import checks
-from fsps_lite.problem import Problem
-from fsps_lite.report import Method, Report, compare
+from fsps_lite.diagnosis.report import Method, Report, compare
+from fsps_lite.problems.problem import Problem
 
 CALL = "sweep([problems.trimodal()], {'DPS': DPS}, seeds=[0, 1, 2], jobs=2)"
 

@@ -7,11 +7,11 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from fsps_lite.distances import mode_weights
 from fsps_lite.estimate import Estimate
 from fsps_lite.likelihood import Likelihood
-from fsps_lite.metrics import mode_weights
 from fsps_lite.priors import GaussianMixture
-from fsps_lite.problem import Problem
+from fsps_lite.problems.problem import Problem
 from fsps_lite.types import State, Time
 
 DRAWS = 20_000  # samples of the prior that say which densities it calls probable

@@ -14,13 +14,14 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from fsps_lite import checks, measure
+from fsps_lite import checks
+from fsps_lite.diagnosis import examination as measure
+from fsps_lite.diagnosis.examination import Measured
 from fsps_lite.diffusion import Diffusion
 from fsps_lite.estimate import Estimate
 from fsps_lite.guidance import Guidance
 from fsps_lite.likelihood import Likelihood
-from fsps_lite.measure import Measured
-from fsps_lite.problem import Problem
+from fsps_lite.problems.problem import Problem
 from fsps_lite.types import PosteriorScore
 
 if TYPE_CHECKING:

@@ -7,11 +7,12 @@ moving. The truth is known for all of them.
 import torch
 from torch import Tensor
 
-from fsps_lite import checks, digits
+from fsps_lite import checks
+from fsps_lite.datasets import digits
 from fsps_lite.likelihood import Likelihood
 from fsps_lite.operators import Linear, Nonlinear, blur, downsample, fourier_magnitude, mask
 from fsps_lite.priors import Empirical, GaussianMixture
-from fsps_lite.problem import Problem
+from fsps_lite.problems.problem import Problem
 
 
 def gaussian(*, prior_std: float = 1.0, y: float = 1.0, noise_std: float = 0.5) -> Problem:

@@ -9,9 +9,9 @@ from functools import cached_property
 from jaxtyping import Float
 from torch import Tensor
 
-from fsps_lite.priors.atom_moments import AtomPosterior
+from fsps_lite.engine.atoms import AtomPosterior
+from fsps_lite.engine.mixtures import MixturePosterior
 from fsps_lite.priors.empirical import Empirical
-from fsps_lite.priors.mixture_moments import MixturePosterior
 from fsps_lite.types import LogDensity, Scale, State
 
 

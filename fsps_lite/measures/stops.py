@@ -10,7 +10,7 @@ from fsps_lite import checks
 from fsps_lite.diffusion import Diffusion
 from fsps_lite.estimate import Estimate
 from fsps_lite.guidance import Guidance
-from fsps_lite.trajectory import Trajectory
+from fsps_lite.samplers.trajectory import Trajectory
 from fsps_lite.types import State, Time
 
 DIRECTIONS = 50  # random lines on which clouds of more than one dimension are compared

@@ -13,8 +13,8 @@ from torch import Tensor
 
 from fsps_lite import checks
 from fsps_lite.diffusion import Diffusion
+from fsps_lite.samplers.trajectory import Trajectory, march
 from fsps_lite.schedules import Schedule
-from fsps_lite.trajectory import Trajectory, march
 from fsps_lite.types import PosteriorScore, State, Time
 
 

@@ -14,10 +14,10 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from fsps_lite import attention, precision
-from fsps_lite.attention import Attended, attend
 from fsps_lite.denoising import DenoisingPosterior
-from fsps_lite.priors.draws import pick
+from fsps_lite.engine import attention, precision
+from fsps_lite.engine.attention import Attended, attend
+from fsps_lite.engine.draws import pick
 from fsps_lite.types import LogDensity, Scale, State
 
 if TYPE_CHECKING:

@@ -7,9 +7,9 @@ from jaxtyping import Float
 from torch import Tensor
 
 from fsps_lite.diffusion import Diffusion
-from fsps_lite.metrics import mode_weights
+from fsps_lite.distances import mode_weights
 from fsps_lite.priors import GaussianMixture
-from fsps_lite.trajectory import Trajectory
+from fsps_lite.samplers.trajectory import Trajectory
 
 MOST = 0.9  # the share of particles that makes a commitment
 

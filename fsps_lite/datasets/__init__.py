@@ -1,0 +1,1 @@
+"""Data that priors are made of."""

@@ -1,0 +1,32 @@
+"""What can be found out about a score, a path or a cloud."""
+
+from fsps_lite.measures.beliefs import (
+    ScoreError,
+    covariance_ratio,
+    implied_density,
+    implied_spread,
+    score_error,
+)
+from fsps_lite.measures.commitment import ModeHistory, mode_history
+from fsps_lite.measures.hallucinations import Hallucination, hallucination
+from fsps_lite.measures.laws import Law, ddpm_kernel, euler_maruyama_kernel, law
+from fsps_lite.measures.stops import GuidedUntil, Stopping, early_stopping
+
+__all__ = [
+    "GuidedUntil",
+    "Hallucination",
+    "Law",
+    "ModeHistory",
+    "ScoreError",
+    "Stopping",
+    "covariance_ratio",
+    "ddpm_kernel",
+    "early_stopping",
+    "euler_maruyama_kernel",
+    "hallucination",
+    "implied_density",
+    "implied_spread",
+    "law",
+    "mode_history",
+    "score_error",
+]

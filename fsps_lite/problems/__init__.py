@@ -1,0 +1,35 @@
+"""What is asked: the gallery of small inverse problems, and the :class:`Problem` that each is."""
+
+from fsps_lite.problems.gallery import (
+    GALLERY,
+    absolute,
+    digits_blurred,
+    digits_downsampled,
+    digits_fourier,
+    digits_masked,
+    gaussian,
+    one_coordinate,
+    rank_deficient,
+    square,
+    trimodal,
+    two_atoms,
+    unequal,
+)
+from fsps_lite.problems.problem import Problem
+
+__all__ = [
+    "GALLERY",
+    "Problem",
+    "absolute",
+    "digits_blurred",
+    "digits_downsampled",
+    "digits_fourier",
+    "digits_masked",
+    "gaussian",
+    "one_coordinate",
+    "rank_deficient",
+    "square",
+    "trimodal",
+    "two_atoms",
+    "unequal",
+]
