@@ -9,7 +9,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from fsps_lite import checks
-from fsps_lite.types import LogDensity, Prior, Scale, State
+from fsps_lite.types import LogDensity, Scale, State
 
 
 @dataclass(frozen=True, eq=False)
@@ -17,15 +17,15 @@ class DenoisingPosterior(ABC):
     """p(x_0 | x_t = x), where x_t = alpha x_0 + sigma eps and x_0 ~ prior.
 
     ``prior.given(x, alpha, sigma)`` makes one of a cloud ``(*batch, d)``, of which it keeps a copy.
-    Each part is computed once, when it is asked for, in float64, and told in the dtype of ``x``:
-    the parts are its own, so do not write into them. A prior of your own says here, in float64,
-    what ``_mean``, ``_log_evidence``, ``_cov_product(v)`` and ``_draw(generator)`` are.
+    Each part is computed once, when it is first asked for, in float64, and told in the dtype of
+    ``x``. It has gradients if they were on then, and it is shared: do not write into it. A prior of
+    your own says here, in float64, what ``_mean``, ``_log_evidence``, ``_cov_product(v)`` and
+    ``_draw(generator)`` are.
     """
 
     x: State
     alpha: Scale
     sigma: Scale
-    prior: Prior
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "x", self.x.clone())  # the caller's may change before we are asked

@@ -1,7 +1,6 @@
 """A distribution of x_0, seen at every diffusion time."""
 
 from dataclasses import dataclass
-from functools import cached_property
 
 import torch
 from jaxtyping import Float
@@ -9,9 +8,7 @@ from torch import Tensor
 
 from fsps_lite import checks
 from fsps_lite.denoising import DenoisingPosterior
-from fsps_lite.moments import Latest
 from fsps_lite.priors.answers import Lifted
-from fsps_lite.priors.denoiser import Denoiser
 from fsps_lite.schedules import Schedule
 from fsps_lite.types import LogDensity, Prior, State, Time, Where
 
@@ -25,9 +22,9 @@ class Diffusion:
 
     Each method takes a cloud ``x`` of shape ``(*batch, d)`` in the prior's dtype and one time ``t``
     in [0, 1], and answers in the dtype of ``x``. It computes in float64, except where float32 atoms
-    are far enough from t = 0 for float32 to be right to 1e-6 of the largest score. What was asked
-    last is remembered: a score and its guidance, at one place and time, share one pass. Raises on a
-    wrong shape, dtype or time; a row that is NaN stays NaN.
+    are far enough from t = 0 for float32 to be right to 1e-6 of the largest score. Nothing is
+    remembered: who needs two answers at one place and time asks :meth:`at` once. Raises on a wrong
+    shape, dtype or time; a row that is NaN stays NaN.
     """
 
     prior: Prior
@@ -48,35 +45,48 @@ class Diffusion:
         """The score: a Diffusion is a PosteriorScore."""
         return self.score(x, t)
 
+    def at(self, x: State, t: Time) -> DenoisingPosterior:
+        """All that is known of x_0 when x_t = x: one pass over the prior, whatever is asked of it.
+
+        Each answer below is one part of it: ``diffusion.at(x, t).score``, and so on.
+        """
+        call = f"diffusion.score(torch.zeros(5, {self.prior.dim}, dtype={self.prior.dtype}), 0.5)"
+        checks.state("x", x, self.prior.dim, self.prior.dtype, call)
+        checks.scalar_time(t, call)
+        scales = self.schedule.alpha(t), self.schedule.sigma(t)
+        if isinstance(self.prior, Prior):
+            return self.prior.given(x, *scales)
+        return Lifted(x, *scales, self.prior)
+
     def score(self, x: State, t: Time) -> State:
         """grad log p(x_t = x) = (alpha E[x_0 | x_t = x] - x) / sigma^2 (Tweedie; Robbins, 1956)."""
-        return self._given(x, t).score
+        return self.at(x, t).score
 
     def denoise(self, x: State, t: Time) -> State:
         """E[x_0 | x_t = x], the mean of the clean signals that could have become x. Units of x."""
-        return self._given(x, t).mean.clone()
+        return self.at(x, t).mean
 
     def denoise_cov_product(self, x: State, t: Time, v: State) -> State:
         """Cov[x_0 | x_t = x] v, row by row."""
-        return self._given(x, t).cov_product(v)
+        return self.at(x, t).cov_product(v)
 
     def denoise_vjp(self, x: State, t: Time, v: State) -> State:
         """J' v with J = dE[x_0 | x_t]/dx_t = alpha / sigma^2 Cov[x_0 | x_t], a symmetric matrix."""
-        return self._given(x, t).vjp(v)
+        return self.at(x, t).vjp(v)
 
     def denoise_cov(self, x: State, t: Time) -> Float[Tensor, "*batch d d"]:
         """Cov[x_0 | x_t = x], the spread of those signals. ``(*batch, d, d)``, units of x^2."""
-        return self._given(x, t).cov
+        return self.at(x, t).cov
 
     def projected_cov(
         self, x: State, t: Time, matrix: Float[Tensor, "m d"]
     ) -> Float[Tensor, "*batch m m"]:
         """A Cov[x_0 | x_t = x] A', the spread of A x_0. ``(*batch, m, m)``, with no (d, d)."""
-        return self._given(x, t).projected_cov(matrix)
+        return self.at(x, t).projected_cov(matrix)
 
     def log_prob(self, x: State, t: Time) -> LogDensity:
         """log p(x_t = x), in nats."""
-        return self._given(x, t).log_evidence.clone()
+        return self.at(x, t).log_evidence
 
     def sample(self, n: int, t: Time, *, generator: torch.Generator) -> State:
         """Draw ``n`` points of p(x_t) with no integrator: x_0 first, then the noise. ``(n, d)``."""
@@ -87,26 +97,4 @@ class Diffusion:
 
     def sample_denoised(self, x: State, t: Time, *, generator: torch.Generator) -> State:
         """Draw x_0 from p(x_0 | x_t = x), one for each row of the ``(n, d)`` cloud."""
-        return self._given(x, t).sample(generator=generator)
-
-    def _given(self, x: State, t: Time) -> DenoisingPosterior:
-        """What the prior knows of x_0 given x_t: the answer before this, if it was asked that."""
-        call = f"diffusion.score(torch.zeros(5, {self.prior.dim}, dtype={self.prior.dtype}), 0.5)"
-        checks.state("x", x, self.prior.dim, self.prior.dtype, call)
-        checks.scalar_time(t, call)
-        alpha, sigma = self.schedule.alpha(t), self.schedule.sigma(t)
-        if not isinstance(self.prior, Prior):
-            return Lifted(x, alpha, sigma, self._exact)
-        if isinstance(self.prior, Denoiser):  # it may be a network, which has learned since
-            return self.prior.given(x, alpha, sigma)
-        known = self._latest.at(x, alpha, sigma)
-        return known or self._latest.keep(self.prior.given(x, alpha, sigma))
-
-    @cached_property
-    def _latest(self) -> Latest:
-        return Latest()
-
-    @cached_property
-    def _exact(self) -> Prior:
-        """A prior without ``given``: at small t a score is a difference of large numbers."""
-        return self.prior.to(torch.float64)
+        return self.at(x, t).sample(generator=generator)

@@ -36,8 +36,9 @@ def test_it_answers_as_the_prior_that_it_stands_for(make, t):
     known, learned = pair(make)
     x = known.sample(20, t, generator=seeded(0))
     v = torch.randn(x.shape, generator=seeded(1), dtype=x.dtype)
-    assert_close(learned.denoise(x, t), known.denoise(x, t), rtol=0, atol=0)
-    assert_close(learned.score(x, t), known.score(x, t), rtol=0, atol=0)
+    scale = float(known.score(x, t).abs().max())  # a pass that is pulled back through is not fused
+    assert_close(learned.denoise(x, t), known.denoise(x, t), rtol=1e-14, atol=1e-14)
+    assert_close(learned.score(x, t), known.score(x, t), rtol=0, atol=1e-12 * scale)
     for name in ("denoise_cov_product", "denoise_vjp"):
         mine, truth = (getattr(d, name)(x, t, v) for d in (learned, known))
         assert_close(mine, truth, rtol=1e-10, atol=1e-10 * float(truth.abs().max()))

@@ -67,7 +67,7 @@ def test_at_every_time_the_score_is_right_to_1e_6(kind, d):
         posterior = posterior_of(cloud(kind, 1000, d, t))
         x = posterior.sample(32 if d < 100 else 4, t, generator=seeded(2))
         assert worst(posterior, torch.cat([x, 3 * x]), t) < 1e-6
-        chosen.add(posterior.prior.given(x.double(), VP().alpha(t), VP().sigma(t)).arithmetic)
+        chosen.add(posterior.prior.given(x, VP().alpha(t), VP().sigma(t)).arithmetic)
     assert chosen == {torch.float32, torch.float64}
 
 
@@ -125,7 +125,9 @@ def covariance_bound(posterior, t, wanted, size=1.0):
     spread = float(torch.linalg.eigvalsh(atoms.mT.cov().reshape(2 * (atoms.shape[1],))).max())
     scale = max(min(float(sigma / alpha) ** 2, spread) * size, float(wanted.abs().max()))
     logs = float(alpha * radius / sigma) ** 2 + math.log(len(atoms))
-    single = posterior.prior.given(atoms[:1], alpha, sigma).arithmetic == torch.float32
+    single = (
+        posterior.prior.given(posterior.prior.atoms[:1], alpha, sigma).arithmetic == torch.float32
+    )
     return rounding(torch.float32, scale, operations=1 + 3 * 2 * logs * single)
 
 

@@ -57,19 +57,18 @@ class Dial(MatchedGaussian):
 
     c: float = 0.3
 
-    def assumed_cov(self, x, t):
-        return self.c * self.prior.denoise_cov(x, t)
+    def assumed_cov(self, at, t):
+        return self.c * at.cov
 
 
 @dataclass(frozen=True)
 class FullTMPD(TMPD):
     """TMPD with the derivative of its covariance, by differences of its own log-likelihood."""
 
-    def likelihood_score(self, x, t):
+    def guide(self, at, t):
         h = 1e-5
-        return ((self.log_likelihood(x + h, t) - self.log_likelihood(x - h, t)) / (2 * h))[
-            ..., None
-        ]
+        ahead, behind = (self.log_likelihood(at.x + e, t) for e in (h, -h))
+        return ((ahead - behind) / (2 * h)).unsqueeze(-1)
 
 
 METHODS = {

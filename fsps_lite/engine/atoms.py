@@ -8,30 +8,24 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from types import EllipsisType
-from typing import TYPE_CHECKING
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from fsps_lite import checks
 from fsps_lite.denoising import DenoisingPosterior
 from fsps_lite.engine import attention, precision
 from fsps_lite.engine.attention import Attended, attend
 from fsps_lite.engine.draws import pick
 from fsps_lite.types import LogDensity, Scale, State
 
-if TYPE_CHECKING:
-    import fsps_lite.priors.empirical
-
 BLOCK = 4096  # atoms that are turned to float64 at a time
 PAIRS = 256  # products of two coordinates of y in memory at a time, for each atom of a block
 
 
 class Centred:
-    """Atoms about their mean, subtracted in float64, block by block.
-
-    Of float32 atoms one copy is kept, rounded; the exact one is made when it is asked for.
-    """
+    """Atoms about their mean, subtracted in float64, block by block; kept in each arithmetic."""
 
     def __init__(self, atoms: Float[Tensor, "N d"]):
         self.atoms = atoms
@@ -41,22 +35,23 @@ class Centred:
         self.radius = float(self.squares.detach().max().sqrt())
 
     def keys(self, dtype: torch.dtype) -> Float[Tensor, "N d"]:
-        return self._kept if dtype == self.atoms.dtype else self._exact()
+        return self._exact if dtype == torch.float64 else self._rounded
 
     @cached_property
-    def _kept(self) -> Tensor:
-        kept = torch.empty_like(self.atoms)
+    def _exact(self) -> Float[Tensor, "N d"]:
+        return self.atoms.to(torch.float64, copy=True).sub_(self.centre)
+
+    @cached_property
+    def _rounded(self) -> Float[Tensor, "N d"]:
+        rounded = torch.empty_like(self.atoms)
         for rows, rest in self._blocks():
-            kept[rows] = rest.to(kept.dtype)
-        return kept
+            rounded[rows] = rest.to(rounded.dtype)
+        return rounded
 
     def _blocks(self) -> Iterator[tuple[slice, Tensor]]:
         for i in range(0, len(self.atoms), BLOCK):
             rows = slice(i, i + BLOCK)
             yield rows, self.atoms[rows].double() - self.centre
-
-    def _exact(self) -> Tensor:
-        return self.atoms.to(torch.float64, copy=True).sub_(self.centre)
 
     def question(
         self, x: State, log_weights: Float[Tensor, "N"], alpha: Scale, sigma: Scale
@@ -70,17 +65,25 @@ class Centred:
 class AtomPosterior(DenoisingPosterior):
     """An atom, by the softmax of the logits; in float32 inside where that is exact enough."""
 
-    prior: "fsps_lite.priors.empirical.Empirical"
+    centred: Centred
+    log_weights: Float[Tensor, "N"]
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.sigma <= 0:
+            what = "atoms have a density only under noise: `sigma` must be above 0"
+            call = "prior.denoise(x, alpha=0.8, sigma=0.6)"
+            raise ValueError(checks.complaint(what, float(self.sigma), call))
 
     @cached_property
     def _mean(self) -> State:
         shift = self._attended.mean.double().reshape(self.x.shape)
-        return self.prior._centred.centre + shift
+        return self.centred.centre + shift
 
     @cached_property
     def _log_evidence(self) -> LogDensity:
-        square = (self._x - self.alpha * self.prior._centred.centre).square().sum(-1)
-        log_norm = 0.5 * self.prior.dim * math.log(2 * math.pi * float(self.sigma) ** 2)
+        square = (self._x - self.alpha * self.centred.centre).square().sum(-1)
+        log_norm = 0.5 * self.x.shape[-1] * math.log(2 * math.pi * float(self.sigma) ** 2)
         log_sum = self._attended.log_sum.reshape(square.shape)
         return log_sum - 0.5 * square / self.sigma**2 - log_norm
 
@@ -102,7 +105,7 @@ class AtomPosterior(DenoisingPosterior):
 
         In float64, because the square of the mean is subtracted from a mean of squares.
         """
-        seen = matrix.double() @ self.prior._centred.keys(torch.float64).mT
+        seen = matrix.double() @ self.centred.keys(torch.float64).mT
         packed = [_second_moments(seen, columns) for _, columns in self._weights(self._keys)]
         m = len(matrix)
         i, j = torch.triu_indices(m, m, device=seen.device)
@@ -112,13 +115,13 @@ class AtomPosterior(DenoisingPosterior):
 
     def logits(self, rows: slice | EllipsisType = ...) -> Float[Tensor, "*batch N"]:
         """Whose softmax is p(atom_i | x_t = x), in float64: all of them, for some of the rows."""
-        prior, x = self.prior, self._x[rows]
-        queries, bias = prior._centred.question(x, prior.log_weights, self.alpha, self.sigma)
-        return queries @ prior._centred.keys(torch.float64).mT + bias
+        x, scales = self._x[rows], (self.alpha, self.sigma)
+        queries, bias = self.centred.question(x, self.log_weights, *scales)
+        return queries @ self.centred.keys(torch.float64).mT + bias
 
     def _draw(self, generator: torch.Generator) -> State:
         """An atom, by the softmax of the logits."""
-        atoms = self.prior.atoms
+        atoms = self.centred.atoms
 
         def draw(rows: slice) -> Tensor:
             weights = self.logits(rows).to(atoms.dtype).softmax(-1)
@@ -129,20 +132,19 @@ class AtomPosterior(DenoisingPosterior):
     @cached_property
     def _question(self) -> tuple[Tensor, Tensor]:
         """Queries ``(B, d)`` in the arithmetic that it needs, and the bias in float64."""
-        prior = self.prior
-        queries, bias = prior._centred.question(self._x, prior.log_weights, self.alpha, self.sigma)
-        return queries.reshape(-1, prior.dim).to(self.arithmetic), bias
+        scales = self.alpha, self.sigma
+        queries, bias = self.centred.question(self._x, self.log_weights, *scales)
+        return queries.reshape(-1, self.x.shape[-1]).to(self.arithmetic), bias
 
     @property
     def _keys(self) -> Tensor:
-        return self.prior._centred.keys(self.arithmetic)
+        return self.centred.keys(self.arithmetic)
 
     @property
     def arithmetic(self) -> torch.dtype:
         """What the sums over atoms are computed in."""
-        prior, radius = self.prior, self.prior._centred.radius
-        size = len(prior.atoms)
-        return precision.arithmetic(prior.dtype, size, radius, self.alpha, self.sigma)
+        atoms, radius = self.centred.atoms, self.centred.radius
+        return precision.arithmetic(atoms.dtype, len(atoms), radius, self.alpha, self.sigma)
 
     @cached_property
     def _attended(self) -> Attended:

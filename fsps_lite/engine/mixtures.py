@@ -6,7 +6,6 @@ Not part of the public interface.
 import math
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING
 
 import torch
 from jaxtyping import Float
@@ -17,15 +16,40 @@ from fsps_lite.denoising import DenoisingPosterior
 from fsps_lite.engine.draws import pick
 from fsps_lite.types import LogDensity, State
 
-if TYPE_CHECKING:
-    from fsps_lite.priors.gaussian_mixture import GaussianMixture
+
+@dataclass(frozen=True)
+class Components:
+    """Gaussians by their principal directions: variances ``(K, d)`` along ``vectors``, in float64.
+
+    A variance may be 0.
+    """
+
+    log_weights: Float[Tensor, "K"]
+    means: Float[Tensor, "K d"]
+    variances: Float[Tensor, "K d"]
+    vectors: Float[Tensor, "K d d"]
+
+    @classmethod
+    def of(
+        cls, log_weights: Float[Tensor, "K"], means: Float[Tensor, "K d"], covs: Tensor
+    ) -> "Components":
+        """Those of covariances ``(K, d, d)``; what rounding alone has left of a variance is 0."""
+        values, vectors = torch.linalg.eigh(covs)
+        rounding = covs.shape[-1] * torch.finfo(covs.dtype).eps
+        alive = values > rounding * values.abs().amax(-1, keepdim=True)
+        return cls(log_weights, means, values.where(alive, 0.0), vectors)
+
+    def colour(self, k: Tensor, std: Tensor, generator: torch.Generator) -> Tensor:
+        """Gaussian noise of component ``k[i]`` in row i, with ``std`` along its directions."""
+        eps = torch.randn(std.shape, generator=generator, dtype=std.dtype, device=generator.device)
+        return torch.einsum("nij,nj->ni", self.vectors[k], std * eps)
 
 
 @dataclass(frozen=True, eq=False)
 class MixturePosterior(DenoisingPosterior):
     """Component k counts by its ``share`` (*batch, K), and its own answer is ``_means`` of it."""
 
-    prior: "GaussianMixture"
+    components: Components
 
     @cached_property
     def share(self) -> Float[Tensor, "*batch K"]:
@@ -54,33 +78,32 @@ class MixturePosterior(DenoisingPosterior):
         """A component by its share, then a point of it."""
         k = pick(self.share, generator)
         mean = self._means[torch.arange(len(k), device=k.device), k]
-        return mean + self._exact._colour(k, self._left.sqrt()[k], generator)
+        return mean + self.components.colour(k, self._left.sqrt()[k], generator)
 
     @cached_property
     def _log_joint(self) -> Float[Tensor, "*batch K"]:
         """log w_k + log N(x; alpha mean_k, alpha^2 cov_k + sigma^2 I)."""
         squares = self._rotated**2 / self._variances
         log_norm = (2 * math.pi * self._variances).log().sum(-1)
-        return self._exact.log_weights.log_softmax(0) - 0.5 * (squares.sum(-1) + log_norm)
+        return self.components.log_weights.log_softmax(0) - 0.5 * (squares.sum(-1) + log_norm)
 
     @cached_property
     def _means(self) -> Float[Tensor, "*batch K d"]:
         """E[x_0 | x_t = x, k]."""
-        values, vectors = self._exact._eigen
-        gain = self.alpha * values / self._variances
-        shift = torch.einsum("kij,...kj->...ki", vectors, gain * self._rotated)
-        return self._exact.means + shift
+        gain = self.alpha * self.components.variances / self._variances
+        shift = torch.einsum("kij,...kj->...ki", self.components.vectors, gain * self._rotated)
+        return self.components.means + shift
 
     @cached_property
     def _rotated(self) -> Float[Tensor, "*batch K d"]:
         """x - alpha mean_k in the principal directions of component k."""
-        apart = self._x.unsqueeze(-2) - self.alpha * self._exact.means
-        return torch.einsum("kij,...ki->...kj", self._exact._eigen[1], apart)
+        apart = self._x.unsqueeze(-2) - self.alpha * self.components.means
+        return torch.einsum("kij,...ki->...kj", self.components.vectors, apart)
 
     @cached_property
     def _variances(self) -> Float[Tensor, "K d"]:
         """alpha^2 cov_k + sigma^2 I in the principal directions."""
-        variances = self.alpha**2 * self._exact._eigen[0] + self.sigma**2
+        variances = self.alpha**2 * self.components.variances + self.sigma**2
         if not bool((variances > 0).all()):
             what = "a singular covariance has a density only under noise: `sigma` must be above 0"
             call = "prior.log_prob(x, alpha=0.8, sigma=0.6)"
@@ -90,14 +113,10 @@ class MixturePosterior(DenoisingPosterior):
     @property
     def _left(self) -> Float[Tensor, "K d"]:
         """The variances of x_0 when k and x_t are known, in the principal directions."""
-        return self._exact._eigen[0] * self.sigma**2 / self._variances
+        return self.components.variances * self.sigma**2 / self._variances
 
     @cached_property
     def _covs(self) -> Float[Tensor, "K d d"]:
         """Cov[x_0 | x_t, k], the same for all x_t."""
-        vectors = self._exact._eigen[1]
+        vectors = self.components.vectors
         return (vectors * self._left.unsqueeze(-2)) @ vectors.mT
-
-    @property
-    def _exact(self) -> "GaussianMixture":
-        return self.prior._double

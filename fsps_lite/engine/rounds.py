@@ -9,17 +9,16 @@ from functools import cached_property
 from jaxtyping import Float
 from torch import Tensor
 
-from fsps_lite.engine.atoms import AtomPosterior
+from fsps_lite.engine.atoms import AtomPosterior, Centred
 from fsps_lite.engine.mixtures import MixturePosterior
-from fsps_lite.priors.empirical import Empirical
 from fsps_lite.types import LogDensity, Scale, State
 
 
 @dataclass(frozen=True)
 class Round:
-    """sum_k w_k N(x_0; centre_k, variance I)."""
+    """What the components have in common where each is N(centre_k, variance I)."""
 
-    centres: Empirical
+    centres: Centred
     variance: Float[Tensor, ""]
 
 
@@ -31,9 +30,11 @@ class RoundPosterior(MixturePosterior):
     share alpha^2 variance / tau^2, and sigma^2 variance / tau^2 is left of its variance.
     """
 
+    round: Round
+
     @cached_property
     def _mean(self) -> State:
-        moved = self.alpha * self._round.variance / self._total * self._x
+        moved = self.alpha * self.round.variance / self._total * self._x
         return moved + self._kept * self._centre.mean
 
     @cached_property
@@ -49,18 +50,13 @@ class RoundPosterior(MixturePosterior):
 
     @cached_property
     def _centre(self) -> AtomPosterior:
-        return self._round.centres.given(self._x, self.alpha, self._total.sqrt())
-
-    @property
-    def _round(self) -> Round:
-        """The prior, as it is told by one variance; it never is None here."""
-        assert self.prior._round is not None
-        return self.prior._round
+        scales, centres = (self.alpha, self._total.sqrt()), self.round.centres
+        return AtomPosterior(self._x, *scales, centres, self.components.log_weights)
 
     @property
     def _total(self) -> Tensor:
         """tau^2."""
-        return self.alpha**2 * self._round.variance + self._noise
+        return self.alpha**2 * self.round.variance + self._noise
 
     @property
     def _kept(self) -> Tensor:
@@ -70,7 +66,7 @@ class RoundPosterior(MixturePosterior):
     @property
     def _rest(self) -> Tensor:
         """The variance of x_0 when its centre and x_t are known."""
-        return self._round.variance * self._kept
+        return self.round.variance * self._kept
 
     @property
     def _noise(self) -> Scale:

@@ -2,8 +2,9 @@
 
 from dataclasses import dataclass
 
+from fsps_lite.denoising import DenoisingPosterior
 from fsps_lite.guidance.matched import MatchedGaussian
-from fsps_lite.types import State, Time
+from fsps_lite.types import Time
 
 
 @dataclass(frozen=True)
@@ -14,5 +15,5 @@ class DPS(MatchedGaussian):
     step size in its place is :class:`ZetaDPS`.
     """
 
-    def assumed_cov(self, x: State, t: Time) -> float:
+    def assumed_cov(self, at: DenoisingPosterior, t: Time) -> float:
         return 0.0

@@ -4,6 +4,7 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass, replace
 
 from fsps_lite import checks
+from fsps_lite.denoising import DenoisingPosterior
 from fsps_lite.diffusion import Diffusion
 from fsps_lite.likelihood import Likelihood
 from fsps_lite.operators import Linear
@@ -15,15 +16,19 @@ class Guidance(ABC):
     """A posterior score from a guess of p(y | x_t): the prior's score plus the guess's gradient.
 
     ``prior`` is all that the sampler may know of the signal, ``likelihood`` all of the
-    measurement.
+    measurement. A method of your own says what ``guide`` is.
     """
 
     prior: Diffusion
     likelihood: Likelihood
 
     @abstractmethod
+    def guide(self, at: DenoisingPosterior, t: Time) -> State:
+        """The guess of grad log p(y | x_t = x), from what is known ``at`` x. ``(*batch, d)``."""
+
     def likelihood_score(self, x: State, t: Time) -> State:
-        """The guess of grad log p(y | x_t = x). ``(*batch, d)``."""
+        """The same, of a place and a time."""
+        return self.guide(self.prior.at(x, t), t)
 
     def to(self, where: Where) -> "Guidance":
         """The same method with prior and likelihood in another dtype, or on another device."""
@@ -31,7 +36,16 @@ class Guidance(ABC):
 
     def __call__(self, x: State, t: Time) -> State:
         """The guess of the posterior's score: a Guidance is a PosteriorScore."""
-        return self.prior.score(x, t) + self.likelihood_score(x, t)
+        at = self.prior.at(x, t)
+        return at.score + self.guide(at, t)
+
+    def __init_subclass__(cls) -> None:
+        """A likelihood score of a subclass's own would be passed over: ``guide`` is asked."""
+        super().__init_subclass__()
+        if "likelihood_score" in vars(cls):
+            what = "a Guidance is written as `guide(self, at, t)`, where `at` = prior.at(x, t)"
+            call = "def guide(self, at, t): return at.vjp(v), with at.x, at.mean, at.cov"
+            raise TypeError(checks.complaint(what, f"{cls.__name__}.likelihood_score", call))
 
 
 def require_linear(method: str, likelihood: Likelihood) -> Linear:

@@ -8,13 +8,14 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from fsps_lite.denoising import DenoisingPosterior
 from fsps_lite.diffusion import Diffusion
 from fsps_lite.guidance.guidance import Guidance, require_linear
 from fsps_lite.likelihood import Likelihood
 from fsps_lite.operators import Linear
 from fsps_lite.types import LogDensity, Measurement, Scale, State, Time
 
-Spread = Scale | Float[Tensor, "*#batch d d"]
+Spread = Scale | Float[Tensor, "*#batch d d"] | DenoisingPosterior
 
 
 @dataclass(frozen=True)
@@ -26,19 +27,24 @@ class MatchedGaussian(Guidance):
     """
 
     @abstractmethod
-    def assumed_cov(self, x: State, t: Time) -> Spread:
-        """V, the covariance that the method believes p(x_0 | x_t = x) to have. Units of x^2."""
+    def assumed_cov(self, at: DenoisingPosterior, t: Time) -> Spread:
+        """V, the covariance that the method believes p(x_0 | x_t = x) to have. Units of x^2.
 
-    def predicted_cov(self, x: State, t: Time) -> Float[Tensor, "*#batch m m"]:
+        One variance, a ``(d, d)`` matrix, one a row, or ``at``, which stands for its own covariance
+        without forming it.
+        """
+
+    def predicted_cov(self, at: DenoisingPosterior, t: Time) -> Float[Tensor, "*#batch m m"]:
         """A V A', the covariance of A x_0 that V means: one for all x, or one a row."""
-        return transported(self.likelihood, self.assumed_cov(x, t))
+        return transported(self.likelihood, self.assumed_cov(at, t))
 
-    def likelihood_score(self, x: State, t: Time) -> State:
-        return _score(self.prior, self.likelihood, x, t, self.predicted_cov(x, t))
+    def guide(self, at: DenoisingPosterior, t: Time) -> State:
+        return _score(at, self.likelihood, self.predicted_cov(at, t))
 
     def log_likelihood(self, x: State, t: Time) -> LogDensity:
         """The guess of log p(y | x_t = x) itself, in nats."""
-        return _log_likelihood(self.prior, self.likelihood, x, t, self.predicted_cov(x, t))
+        at = self.prior.at(x, t)
+        return _log_likelihood(at, self.likelihood, self.predicted_cov(at, t))
 
 
 def matched_score(prior: Diffusion, likelihood: Likelihood, x: State, t: Time, V: Spread) -> State:
@@ -49,32 +55,29 @@ def matched_score(prior: Diffusion, likelihood: Likelihood, x: State, t: Time, V
     DPS and takes any operator; the true Cov[x_0 | x_t] is TMPD. Raises ValueError for any other V
     when the operator is not Linear.
     """
-    return _score(prior, likelihood, x, t, transported(likelihood, V))
+    return _score(prior.at(x, t), likelihood, transported(likelihood, V))
 
 
 def matched_log_likelihood(
     prior: Diffusion, likelihood: Likelihood, x: State, t: Time, V: Spread
 ) -> LogDensity:
     """log N(y; A(m), A V A' + noise_cov), the guess of log p(y | x_t = x) itself, in nats."""
-    return _log_likelihood(prior, likelihood, x, t, transported(likelihood, V))
+    return _log_likelihood(prior.at(x, t), likelihood, transported(likelihood, V))
 
 
-def _score(prior: Diffusion, likelihood: Likelihood, x: State, t: Time, spread: Tensor) -> State:
+def _score(at: DenoisingPosterior, likelihood: Likelihood, spread: Tensor) -> State:
     """J' A' (spread + noise_cov)^-1 (y - A(m)); ``spread`` is A V A'."""
-    m = prior.denoise(x, t)
-    residual, factor = _residual_and_factor(likelihood, m, spread)
+    residual, factor = _residual_and_factor(likelihood, at.mean, spread)
     if factor.ndim == 2:  # one covariance for all rows
         rows = residual.reshape(-1, residual.shape[-1])
         whitened = torch.cholesky_solve(rows.mT, factor).mT.reshape(residual.shape)
     else:
         whitened = torch.cholesky_solve(residual.unsqueeze(-1), factor).squeeze(-1)
-    return prior.denoise_vjp(x, t, operator_vjp(likelihood, m, whitened))
+    return at.vjp(operator_vjp(likelihood, at.mean, whitened))
 
 
-def _log_likelihood(
-    prior: Diffusion, likelihood: Likelihood, x: State, t: Time, spread: Tensor
-) -> LogDensity:
-    residual, factor = _residual_and_factor(likelihood, prior.denoise(x, t), spread)
+def _log_likelihood(at: DenoisingPosterior, likelihood: Likelihood, spread: Tensor) -> LogDensity:
+    residual, factor = _residual_and_factor(likelihood, at.mean, spread)
     whitened: Tensor = torch.linalg.solve_triangular(factor, residual.unsqueeze(-1), upper=False)
     log_norm = factor.diagonal(dim1=-2, dim2=-1).log().sum(-1)
     log_norm = log_norm + 0.5 * len(likelihood.y) * math.log(2 * math.pi)
@@ -92,6 +95,9 @@ def operator_vjp(likelihood: Likelihood, m: State, v: Measurement) -> State:
 
 def transported(likelihood: Likelihood, V: Spread) -> Float[Tensor, "*batch m m"]:
     """A V A', for the V that :func:`matched_score` takes."""
+    if isinstance(V, DenoisingPosterior):
+        matrix = require_linear("a matched Gaussian with V != 0", likelihood).matrix
+        return V.projected_cov(matrix)
     V = torch.as_tensor(V, dtype=likelihood.y.dtype, device=likelihood.y.device)
     if V.ndim == 0 and V == 0:
         return torch.zeros_like(likelihood.noise_factor)

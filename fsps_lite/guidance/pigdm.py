@@ -2,12 +2,13 @@
 
 from dataclasses import dataclass
 
-import torch
+from torch import Tensor
 
 from fsps_lite import checks
+from fsps_lite.denoising import DenoisingPosterior
 from fsps_lite.guidance.guidance import require_linear
 from fsps_lite.guidance.matched import MatchedGaussian
-from fsps_lite.types import State, Time
+from fsps_lite.types import Time
 
 
 @dataclass(frozen=True)
@@ -29,10 +30,6 @@ class PiGDM(MatchedGaussian):
             raise ValueError(checks.complaint("`data_var` must be above 0", self.data_var, call))
         require_linear("PiGDM", self.likelihood)
 
-    def assumed_cov(self, x: State, t: Time) -> torch.Tensor:
-        """r_t^2, the same for all x.
-
-        Units of x squared.
-        """
-        snr = self.prior.schedule.log_snr(t).exp()
-        return 1 / (1 / self.data_var + snr)
+    def assumed_cov(self, at: DenoisingPosterior, t: Time) -> Tensor:
+        """r_t^2, the same for all x. Units of x squared."""
+        return 1 / (1 / self.data_var + self.prior.schedule.log_snr(t).exp())

@@ -6,8 +6,9 @@ import torch
 from torch import Tensor
 
 from fsps_lite import checks
+from fsps_lite.denoising import DenoisingPosterior
 from fsps_lite.guidance.guidance import require_linear
-from fsps_lite.guidance.matched import MatchedGaussian
+from fsps_lite.guidance.matched import MatchedGaussian, Spread
 from fsps_lite.types import State, Time
 
 
@@ -22,16 +23,9 @@ class TMPD(MatchedGaussian):
     def __post_init__(self) -> None:
         require_linear("TMPD", self.likelihood)
 
-    def assumed_cov(self, x: State, t: Time) -> Tensor:
-        return self.prior.denoise_cov(x, t)
-
-    def predicted_cov(self, x: State, t: Time) -> Tensor:
-        """A C A' at once: C itself would be (d, d) for each row."""
-        return self.prior.projected_cov(x, t, self._matrix)
-
-    @property
-    def _matrix(self) -> Tensor:
-        return require_linear("TMPD", self.likelihood).matrix
+    def assumed_cov(self, at: DenoisingPosterior, t: Time) -> Spread:
+        """C, of which only A C A' is ever formed: C itself would be ``(d, d)`` for each row."""
+        return at
 
 
 @dataclass(frozen=True)
@@ -52,21 +46,24 @@ class DiagonalTMPD(TMPD):
             call = "TMPD(prior, likelihood), which takes any noise_cov"
             raise ValueError(checks.complaint(what, noise.tolist(), call))
 
-    def likelihood_score(self, x: State, t: Time) -> State:
-        residual, spread = self._residual_and_spread(x, t)
-        return self.prior.denoise_vjp(x, t, (residual / spread) @ self._matrix)
+    def guide(self, at: DenoisingPosterior, t: Time) -> State:
+        residual, spread = self._residual_and_spread(at)
+        return at.vjp((residual / spread) @ self._matrix)
 
     def log_likelihood(self, x: State, t: Time) -> Tensor:
         """Log N(y; A m, diagonal), the guess itself, in nats.
 
         NaN where a row sum is too negative.
         """
-        residual, spread = self._residual_and_spread(x, t)
+        residual, spread = self._residual_and_spread(self.prior.at(x, t))
         return -0.5 * (residual**2 / spread + (2 * torch.pi * spread).log()).sum(-1)
 
-    def _residual_and_spread(self, x: State, t: Time) -> tuple[Tensor, Tensor]:
-        matrix = self._matrix
-        ones = matrix.sum(0).expand_as(x)  # A' 1, so that A C (A' 1) are the row sums of A C A'
-        spread = self.prior.denoise_cov_product(x, t, ones) @ matrix.mT
-        residual = self.likelihood.y - self.likelihood.operator(self.prior.denoise(x, t))
+    def _residual_and_spread(self, at: DenoisingPosterior) -> tuple[Tensor, Tensor]:
+        ones = self._matrix.sum(0).expand_as(at.x)  # A' 1, as A C (A' 1) are the row sums of A C A'
+        spread = at.cov_product(ones) @ self._matrix.mT
+        residual = self.likelihood.y - self.likelihood.operator(at.mean)
         return residual, spread + self.likelihood.noise_cov.diagonal()
+
+    @property
+    def _matrix(self) -> Tensor:
+        return require_linear("TMPD", self.likelihood).matrix

@@ -7,6 +7,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from fsps_lite import checks
+from fsps_lite.denoising import DenoisingPosterior
 from fsps_lite.diffusion import Diffusion
 from fsps_lite.guidance.guidance import Guidance
 from fsps_lite.guidance.matched import operator_vjp
@@ -28,9 +29,9 @@ class ZetaDPS(Guidance):
     def __post_init__(self) -> None:
         checks.positive("zeta", self.zeta, "ZetaDPS(prior, likelihood, zeta=1.0)")
 
-    def likelihood_score(self, x: State, t: Time) -> State:
+    def guide(self, at: DenoisingPosterior, t: Time) -> State:
         noise_var = scalar_noise(self.likelihood) ** 2
-        return 2 * self.zeta / noise_var * misfit_direction(self, x, t)
+        return 2 * self.zeta / noise_var * misfit_direction(self.likelihood, at)
 
     def log_likelihood(self, x: State, t: Time) -> LogDensity:
         """-2 zeta |r| / noise_std^2, up to a constant: the density that the score belongs to."""
@@ -66,7 +67,7 @@ class StepDPS(Guidance):
         """Zeta of Algorithm 1 of (Chung et al., 2023): twice the displacement of their code."""
         return cls(prior, likelihood, 2 * zeta, grid)
 
-    def likelihood_score(self, x: State, t: Time) -> State:
+    def guide(self, at: DenoisingPosterior, t: Time) -> State:
         step = (self.grid - t).abs().argmin()
         if step + 1 == len(self.grid) or not torch.isclose(
             self.grid[step], torch.as_tensor(t, device=self.grid.device).to(self.grid)
@@ -75,15 +76,14 @@ class StepDPS(Guidance):
             call = "euler_maruyama(StepDPS(prior, likelihood, 1.0, t), schedule, x, t, generator=g)"
             raise ValueError(checks.complaint(what, float(t), call))
         per_score = self.prior.schedule.diffusion(t) * (self.grid[step] - self.grid[step + 1])
-        return self.zeta / per_score * misfit_direction(self, x, t)
+        return self.zeta / per_score * misfit_direction(self.likelihood, at)
 
 
-def misfit_direction(guidance: Guidance, x: State, t: Time) -> State:
+def misfit_direction(likelihood: Likelihood, at: DenoisingPosterior) -> State:
     """J'A'(r / |r|): minus the gradient in x_t of |y - A(m)|. Not defined where r = 0."""
-    m = guidance.prior.denoise(x, t)
-    residual = guidance.likelihood.y - guidance.likelihood.operator(m)
+    residual = likelihood.y - likelihood.operator(at.mean)
     unit = residual / residual.norm(dim=-1, keepdim=True)
-    return guidance.prior.denoise_vjp(x, t, operator_vjp(guidance.likelihood, m, unit))
+    return at.vjp(operator_vjp(likelihood, at.mean, unit))
 
 
 def scalar_noise(likelihood: Likelihood) -> float:

@@ -110,6 +110,7 @@ def covariance_ratio(
         what = "a covariance is seen through the matrix of a Linear operator"
         raise ValueError(checks.complaint(what, operator, call))
     x, matrix = posterior.sample(n, t, generator=generator), operator.matrix
-    covs = method.predicted_cov(x, t), method.prior.projected_cov(x, t, matrix)
+    at = method.prior.at(x, t)
+    covs = method.predicted_cov(at, t), at.projected_cov(matrix)
     seen = [cov.diagonal(dim1=-2, dim2=-1).sum(-1).mean() for cov in covs]
     return float(seen[0] / seen[1])

@@ -42,11 +42,8 @@ def early_stopping(
     """
     rows = []
     for t, x in zip(trajectory.t, trajectory.x, strict=True):
-        readings = (
-            x / prior.schedule.alpha(t),
-            prior.denoise(x, t),
-            prior.sample_denoised(x, t, generator=generator),
-        )
+        at = prior.at(x, t)
+        readings = x / at.alpha, at.mean, at.sample(generator=generator)
         found = [distance(cloud, truth, generator=generator) for cloud in readings]
         rows.append([[d.value, d.error] for d in found])
     t = trajectory.t

@@ -1,5 +1,10 @@
 """The questions that one asks of a prior, each read off the one that it answers itself."""
 
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, fields
+from functools import cached_property
+from typing import TYPE_CHECKING
+
 import torch
 from torch import Tensor
 
@@ -8,47 +13,79 @@ from fsps_lite.denoising import DenoisingPosterior
 from fsps_lite.types import LogDensity, Prior, Scale, State
 
 
-class Answers:
-    """What every prior can tell of x_t = alpha x_0 + sigma eps, once it has a ``given``."""
+class Answers(ABC):
+    """What every prior can tell of x_t = alpha x_0 + sigma eps, once it has a ``_given``.
 
-    def log_prob(self: Prior, x: State, alpha: Scale = 1.0, sigma: Scale = 0.0) -> LogDensity:
+    A prior is a value: what its tensors hold may not change once it was asked.
+    """
+
+    if TYPE_CHECKING:  # which a dataclass may have as a field, and then it must not inherit them
+
+        @property
+        def dim(self) -> int: ...
+
+        @property
+        def dtype(self) -> torch.dtype: ...
+
+    @abstractmethod
+    def _given(self, x: State, alpha: Scale, sigma: Scale) -> DenoisingPosterior: ...
+
+    def given(self, x: State, alpha: Scale, sigma: Scale) -> DenoisingPosterior:
+        """p(x_0 | x_t = x): all that is known of x_0 then, each part when it is asked for."""
+        zeros = f"torch.zeros(5, {self.dim}, dtype={self.dtype})"
+        call = f"prior.denoise({zeros}, alpha=0.8, sigma=0.6)"
+        checks.state("x", x, self.dim, self.dtype, call)
+        if self._writes != self._writes_at_first:
+            what = "a prior that was asked must stay as it is: some of what it keeps is computed"
+            call = f"{type(self).__name__}(...), a new one of the new tensors"
+            raise RuntimeError(checks.complaint(what, "tensors that were written into", call))
+        return self._given(x, alpha, sigma)
+
+    def log_prob(self, x: State, alpha: Scale = 1.0, sigma: Scale = 0.0) -> LogDensity:
         """log p(x_t = x), in nats."""
-        return _known(self, x, alpha, sigma).log_evidence
+        return self.given(x, alpha, sigma).log_evidence
 
-    def denoise(self: Prior, x: State, alpha: Scale, sigma: Scale) -> State:
+    def denoise(self, x: State, alpha: Scale, sigma: Scale) -> State:
         """E[x_0 | x_t = x]."""
-        return _known(self, x, alpha, sigma).mean
+        return self.given(x, alpha, sigma).mean
 
-    def denoise_cov_product(self: Prior, x: State, alpha: Scale, sigma: Scale, v: State) -> State:
+    def denoise_cov_product(self, x: State, alpha: Scale, sigma: Scale, v: State) -> State:
         """Cov[x_0 | x_t = x] v, row by row."""
-        return _known(self, x, alpha, sigma).cov_product(v)
+        return self.given(x, alpha, sigma).cov_product(v)
 
     def sample_denoised(
-        self: Prior, x: State, alpha: Scale, sigma: Scale, *, generator: torch.Generator
+        self, x: State, alpha: Scale, sigma: Scale, *, generator: torch.Generator
     ) -> State:
         """Draw x_0 from p(x_0 | x_t = x), one for each row of the ``(n, d)`` cloud."""
-        return _known(self, x, alpha, sigma).sample(generator=generator)
+        return self.given(x, alpha, sigma).sample(generator=generator)
+
+    def __getstate__(self) -> dict[str, object]:
+        """Without what was counted: a copy in another process has been asked for nothing."""
+        return {name: kept for name, kept in vars(self).items() if name != "_writes_at_first"}
+
+    @property
+    def _writes(self) -> list[int]:
+        """How often torch wrote into each tensor; of one of inference mode nobody knows it."""
+        values = [getattr(self, field.name) for field in fields(self)]  # type: ignore[arg-type]
+        tensors = [value for value in values if isinstance(value, Tensor)]
+        return [0 if tensor.is_inference() else tensor._version for tensor in tensors]
+
+    @cached_property
+    def _writes_at_first(self) -> list[int]:
+        return self._writes
 
 
-def _known(prior: Prior, x: State, alpha: Scale, sigma: Scale) -> DenoisingPosterior:
-    check(prior, x)
-    return prior.given(x, alpha, sigma)
-
-
-def check(prior: Prior, x: State) -> None:
-    """``x`` must be a cloud of the prior's dimension and dtype."""
-    zeros = f"torch.zeros(5, {prior.dim}, dtype={prior.dtype})"
-    checks.state("x", x, prior.dim, prior.dtype, f"prior.denoise({zeros}, alpha=0.8, sigma=0.6)")
-
-
+@dataclass(frozen=True, eq=False)
 class Lifted(DenoisingPosterior):
     """The answers of a prior that has no ``given``, but ``denoise`` and the like, in float64."""
 
-    @property
+    prior: Prior
+
+    @cached_property
     def _mean(self) -> State:
         return self._asked("denoise")
 
-    @property
+    @cached_property
     def _log_evidence(self) -> LogDensity:
         return self._asked("log_prob")
 
@@ -58,8 +95,12 @@ class Lifted(DenoisingPosterior):
     def _draw(self, generator: torch.Generator) -> State:
         return self._asked("sample_denoised", generator=generator)
 
+    @cached_property
+    def _exact(self) -> Prior:
+        return self.prior.to(torch.float64)
+
     def _asked(self, name: str, *args: Tensor, **options: torch.Generator) -> Tensor:
-        method = getattr(self.prior, name, None)
+        method = getattr(self._exact, name, None)
         if method is None:
             what = f"a prior must have `{name}`, or better `given`, which answers all"
             call = "given(self, x, alpha, sigma) -> DenoisingPosterior"

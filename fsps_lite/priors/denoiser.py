@@ -30,8 +30,7 @@ class Denoiser(Answers):
         """The same function: networks are not recast, and are moved by whoever made them."""
         return self
 
-    def given(self, x: State, alpha: Scale, sigma: Scale) -> "DenoiserPosterior":
-        """What ``fn`` says of x_0, and what its slope says."""
+    def _given(self, x: State, alpha: Scale, sigma: Scale) -> "DenoiserPosterior":
         return DenoiserPosterior(x, alpha, sigma, self)
 
     def sample(self, n: int, *, generator: torch.Generator) -> State:
@@ -40,21 +39,39 @@ class Denoiser(Answers):
 
 @dataclass(frozen=True, eq=False)
 class DenoiserPosterior(DenoisingPosterior):
-    """A mean, and one backward pass through it for each product."""
+    """One call of ``fn``, and one backward pass through it for each product."""
 
     prior: Denoiser
 
     @cached_property
     def _mean(self) -> State:
-        answer = self._called(self._x)
-        return answer if self.x.requires_grad else answer.detach()  # of a network's own weights
+        """Under ``torch.no_grad`` no way back is kept: it costs memory, and may not be needed."""
+        kept = torch.is_grad_enabled() or "_way_back" in vars(self)
+        return self._way_back[0] if kept else self._fn(self._x)
+
+    def vjp(self, v: State) -> State:
+        return self._pulled(self._checked(v)).to(self.x.dtype)
 
     def _cov_product(self, v: State) -> State:
         """sigma^2 / alpha J' v."""
-        with torch.enable_grad():
-            x = self._x.detach().requires_grad_()
-            (pulled,) = torch.autograd.grad(self._called(x), x, v)
-        return self.sigma**2 / self.alpha * pulled
+        return self.sigma**2 / self.alpha * self._pulled(v)
+
+    def _pulled(self, v: State) -> State:
+        with torch.set_grad_enabled(self._wanted):
+            pulled: State = self._way_back[1](v)[0]
+            return pulled
+
+    @cached_property
+    def _way_back(self) -> tuple[State, Callable[[State], tuple[State]]]:
+        """The answer, and the function that pulls back through it."""
+        with torch.set_grad_enabled(self._wanted):  # not in a network's own weights
+            answer, pull_back = torch.func.vjp(self._fn, self._x)[:2]
+            return answer, pull_back
+
+    @property
+    def _wanted(self) -> bool:
+        """Whether somebody will differentiate the answers in ``x``."""
+        return torch.is_grad_enabled() and self.x.requires_grad
 
     @property
     def _log_evidence(self) -> LogDensity:
@@ -63,7 +80,7 @@ class DenoiserPosterior(DenoisingPosterior):
     def _draw(self, generator: torch.Generator) -> State:
         raise NotImplementedError(_unknown("samples of x_0 given x_t"))
 
-    def _called(self, x: State) -> State:
+    def _fn(self, x: State) -> State:
         return self.prior.fn(x.to(self.prior.dtype), self.alpha, self.sigma).to(x.dtype)
 
 

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from fsps_lite import checks
 from fsps_lite.engine.atoms import AtomPosterior, Centred
-from fsps_lite.priors.answers import Answers, check
+from fsps_lite.priors.answers import Answers
 from fsps_lite.types import LogDensity, LogLikelihood, Prior, Scale, State, Where
 
 CALL = "Empirical.from_samples(torch.randn(1000, 2, dtype=torch.float64))"
@@ -128,16 +128,12 @@ class Empirical(Answers):
         and both are centred on c, the mean of the atoms: this costs one matrix product, and no
         ``(batch, N, d)`` array. Computed in float64.
         """
-        check(self, x)
-        return self.given(x, alpha, sigma).logits().to(x.dtype)
+        self.given(x, alpha, sigma)  # which says what is wrong with x
+        return self._given(x, alpha, sigma).logits().to(x.dtype)
 
-    def given(self, x: State, alpha: Scale, sigma: Scale) -> AtomPosterior:
-        """p(x_0 | x_t = x): the same atoms, weighted by the softmax of the logits."""
-        if sigma <= 0:
-            what = "atoms have a density only under noise: `sigma` must be above 0"
-            call = f"prior.denoise(torch.zeros(5, {self.dim}, dtype={self.dtype}), 0.8, sigma=0.6)"
-            raise ValueError(checks.complaint(what, float(sigma), call))
-        return AtomPosterior(x, alpha, sigma, self)
+    def _given(self, x: State, alpha: Scale, sigma: Scale) -> AtomPosterior:
+        """The same atoms, weighted by the softmax of the logits."""
+        return AtomPosterior(x, alpha, sigma, self._centred, self.log_weights)
 
     @cached_property
     def _centred(self) -> Centred:

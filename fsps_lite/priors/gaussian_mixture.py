@@ -8,12 +8,12 @@ from jaxtyping import Float
 from torch import Tensor
 
 from fsps_lite import checks
-from fsps_lite.engine.mixtures import MixturePosterior
+from fsps_lite.engine.atoms import Centred
+from fsps_lite.engine.mixtures import Components, MixturePosterior
 from fsps_lite.engine.rounds import Round, RoundPosterior
 from fsps_lite.likelihood import Likelihood
 from fsps_lite.operators import Linear
-from fsps_lite.priors.answers import Answers, check
-from fsps_lite.priors.empirical import Empirical
+from fsps_lite.priors.answers import Answers
 from fsps_lite.types import Scale, State, Where
 
 CALL = "GaussianMixture.isotropic(torch.tensor([[-1.0], [1.0]]), std=0.3)"
@@ -100,14 +100,14 @@ class GaussianMixture(Answers):
         """Draw ``n`` points: a component by its weight, then a point of it. ``(n, d)``."""
         checks.count("n", n, "prior.sample(1000, generator=torch.Generator().manual_seed(0))")
         k = self.weights.multinomial(n, replacement=True, generator=generator)
-        return self.means[k] + self._colour(k, self._eigen[0].sqrt()[k], generator)
+        known = self._components
+        return self.means[k] + known.colour(k, known.variances.sqrt()[k], generator)
 
     def responsibilities(
         self, x: State, alpha: Scale = 1.0, sigma: Scale = 0.0
     ) -> Float[Tensor, "*batch K"]:
         """p(component k | x_t = x): where each point belongs. Rows sum to 1."""
-        check(self, x)
-        return MixturePosterior(x, alpha, sigma, self).share.to(x.dtype)
+        return MixturePosterior(x, alpha, sigma, self._double._components).share.to(x.dtype)
 
     def condition(self, likelihood: Likelihood) -> "GaussianMixture":
         """Bayes for a linear operator: each component by a Kalman update, each weight by p(y | k).
@@ -126,38 +126,28 @@ class GaussianMixture(Answers):
         covs = (covs + covs.mT) / 2
         return GaussianMixture(self.log_weights + normal.log_prob(likelihood.y), means, covs)
 
-    def given(self, x: State, alpha: Scale, sigma: Scale) -> MixturePosterior:
-        """p(x_0 | x_t = x), a mixture again; with round components of one width, by attention.
-
-        Those are atoms seen through more noise.
-        """
-        kind = MixturePosterior if self._round is None else RoundPosterior
-        return kind(x, alpha, sigma, self)
+    def _given(self, x: State, alpha: Scale, sigma: Scale) -> MixturePosterior:
+        """A mixture again; round components of one width are atoms seen through more noise."""
+        known = self._double._components
+        if self._round is None:
+            return MixturePosterior(x, alpha, sigma, known)
+        return RoundPosterior(x, alpha, sigma, known, self._round)
 
     @cached_property
     def _round(self) -> Round | None:
         """The centres and their one variance, if there is one."""
-        variance = self.covs[0, 0, 0].double()
         one = torch.eye(self.dim, device=self.covs.device).to(self.covs) * self.covs[0, 0, 0]
         if not torch.equal(self.covs, one.expand_as(self.covs)):
             return None
-        return Round(Empirical(self.means, self.log_weights), variance)
+        return Round(Centred(self.means), self.covs[0, 0, 0].double())
 
     @cached_property
     def _double(self) -> "GaussianMixture":
         return self if self.dtype == torch.float64 else self.to(torch.float64)
 
     @cached_property
-    def _eigen(self) -> tuple[Tensor, Tensor]:
-        """Variances ``(K, d)`` along, and matrices ``(K, d, d)`` of, the principal directions."""
-        values, vectors = torch.linalg.eigh(self.covs)
-        rounding = self.dim * torch.finfo(self.dtype).eps * values.abs().amax(-1, keepdim=True)
-        return values.where(values > rounding, 0.0), vectors  # zero may come out as +-1e-17
-
-    def _colour(self, k: Tensor, std: Tensor, generator: torch.Generator) -> Tensor:
-        """Gaussian noise of component ``k[i]`` in row i, with ``std`` along its directions."""
-        eps = torch.randn(std.shape, generator=generator, dtype=self.dtype, device=generator.device)
-        return torch.einsum("nij,nj->ni", self._eigen[1][k], std * eps)
+    def _components(self) -> Components:
+        return Components.of(self.log_weights, self.means, self.covs)
 
 
 def _check_covs(covs: Tensor) -> None:

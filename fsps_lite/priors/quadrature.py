@@ -49,12 +49,12 @@ class Line(Empirical):
     The score of such a density is smooth too, so it is computed at few places and interpolated.
     """
 
-    def given(self, x: State, alpha: Scale, sigma: Scale) -> AtomPosterior:
-        """As of any atoms, but that the mean of a large cloud is interpolated."""
-        return LinePosterior(x, alpha, super().given(x, alpha, sigma).sigma, self._double)
+    def _given(self, x: State, alpha: Scale, sigma: Scale) -> AtomPosterior:
+        atoms = super()._given(x, alpha, sigma)
+        return LinePosterior(x, alpha, atoms.sigma, self._exact._centred, self._exact.log_weights)
 
     @cached_property
-    def _double(self) -> Empirical:
+    def _exact(self) -> Empirical:
         return self if self.dtype == torch.float64 else self.to(torch.float64)
 
 
@@ -64,10 +64,10 @@ class LinePosterior(AtomPosterior):
     @cached_property
     def _mean(self) -> State:
         """E[x_0 | x_t = x]; for a large cloud the score is right to 1e-7 of its largest value."""
-        x, scales = self._x, (self.alpha, self.sigma)
+        x, scales, known = self._x, (self.alpha, self.sigma), (self.centred, self.log_weights)
 
         def score(places: Tensor) -> Tensor:
-            return AtomPosterior(places[:, None], *scales, self.prior).score[:, 0]
+            return AtomPosterior(places[:, None], *scales, *known).score[:, 0]
 
         flat = x.flatten()
         if len(flat) <= 2 * PLACES * PIECES or not bool(flat.isfinite().all()):

@@ -84,7 +84,7 @@ class ShardedEmpirical(Answers):
         own = self.part.sample(n, generator=self._own(generator))
         return self._pick(own, self._weight.expand(n), generator)
 
-    def given(self, x: State, alpha: Scale, sigma: Scale) -> "ShardedPosterior":
+    def _given(self, x: State, alpha: Scale, sigma: Scale) -> "ShardedPosterior":
         """What all ranks together know of x_0, merged at once: two reductions.
 
         Reading the parts then asks nobody, so that two ranks may read them in another order.
@@ -181,7 +181,7 @@ class ShardedPosterior(DenoisingPosterior):
 
     @cached_property
     def _part(self) -> AtomPosterior:
-        return self.prior.part.given(self._x, self.alpha, self.sigma)
+        return self.prior.part._given(self._x, self.alpha, self.sigma)
 
     @cached_property
     def _merged(self) -> tuple[State, LogDensity, Float[Tensor, "*batch"]]:
