@@ -5,8 +5,7 @@ from typing import TYPE_CHECKING
 
 from fsps_lite import problems
 from fsps_lite.datasets import digits
-from fsps_lite.diagnosis.report import Finding, Report, compare, diagnose, diagnose_samples
-from fsps_lite.diagnosis.sweeps import sweep
+from fsps_lite.diagnosis import Finding, Report, compare, diagnose, diagnose_samples, sweep
 from fsps_lite.diffusion import Diffusion
 from fsps_lite.distances import (
     energy_distance,
@@ -34,23 +33,22 @@ from fsps_lite.measures import (
     Hallucination,
     Law,
     ModeHistory,
+    ScoreError,
     Stopping,
+    covariance_ratio,
     early_stopping,
     hallucination,
-    law,
-    mode_history,
-)
-from fsps_lite.measures.beliefs import (
-    ScoreError,
-    covariance_ratio,
     implied_density,
     implied_spread,
+    law,
+    mode_history,
     score_error,
 )
 from fsps_lite.operators import Linear, Nonlinear, blur, downsample, fourier_magnitude, mask
 from fsps_lite.priors import Denoiser, Empirical, GaussianMixture
-from fsps_lite.problems.problem import Problem
-from fsps_lite.samplers.reverse import (
+from fsps_lite.problems import Problem
+from fsps_lite.samplers import (
+    Trajectory,
     bridge,
     ddim,
     ddpm,
@@ -58,9 +56,9 @@ from fsps_lite.samplers.reverse import (
     euler_maruyama,
     exact_kernel,
     heun,
+    march,
     times,
 )
-from fsps_lite.samplers.trajectory import Trajectory, march
 from fsps_lite.schedules import VE, VP, Cosine, FlowMatching, Schedule
 
 if TYPE_CHECKING:

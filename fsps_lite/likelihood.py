@@ -1,17 +1,16 @@
 """The likelihood of a measurement: y = A(x) + noise."""
 
-import math
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from fsps_lite import checks
+from fsps_lite.noise import CALL, Noise, Std
 from fsps_lite.operators import Linear, Nonlinear
 from fsps_lite.types import LogDensity, Measurement, State, Where
-
-CALL = "Likelihood(Linear(torch.eye(2)), y=torch.zeros(2), noise_std=0.5)"
 
 
 @dataclass(frozen=True)
@@ -25,7 +24,7 @@ class Likelihood:
 
     operator: Linear | Nonlinear
     y: Float[Tensor, "m"]
-    noise_std: int | float | Float[Tensor, ""] | Float[Tensor, "m"] | Float[Tensor, "m m"]
+    noise_std: Std
 
     def __post_init__(self) -> None:
         if not callable(self.operator):
@@ -38,7 +37,7 @@ class Likelihood:
             m, dtype = len(self.operator.matrix), self.operator.matrix.dtype
             checks.shape("y", self.y, (m,), CALL)
             checks.same_dtype("y", self.y, "the operator", dtype, CALL)
-        _check_noise(self.noise_std, self.y)
+        _ = self.noise
 
     @classmethod
     def with_cov(
@@ -54,32 +53,31 @@ class Likelihood:
             raise ValueError(checks.complaint(what, noise_cov.tolist(), call))
         return cls(operator, y, factor)
 
+    @cached_property
+    def noise(self) -> Noise:
+        """What ``noise_std`` is: one number, one a coordinate, or a factor."""
+        return Noise.of(self.noise_std, self.y)
+
     @property
     def noise_factor(self) -> Float[Tensor, "m m"]:
         """L, lower triangular, such that the noise is L eps. ``(m, m)``, units of y."""
-        std = torch.as_tensor(self.noise_std, dtype=self.y.dtype, device=self.y.device)
-        return std if std.ndim == 2 else torch.diag_embed(std.expand(len(self.y)))
+        return self.noise.factor
 
     @property
     def noise_cov(self) -> Float[Tensor, "m m"]:
         """L L', the covariance of the noise. ``(m, m)``, units of y squared."""
-        return self.noise_factor @ self.noise_factor.mT
+        return self.noise.cov
 
     def log_prob(self, x: State) -> LogDensity:
         """log p(y | x) for each row of ``x``, in nats, with its normaliser."""
-        residual = (self.y - self._predict(x)).unsqueeze(-1)
-        factor = self.noise_factor
-        whitened: Tensor = torch.linalg.solve_triangular(factor, residual, upper=False)
-        log_norm = factor.diagonal().log().sum() + 0.5 * len(self.y) * math.log(2 * math.pi)
-        return -0.5 * whitened.squeeze(-1).square().sum(-1) - log_norm
+        return self.noise.log_prob(self.y - self._predict(x))
 
     def simulate(self, x: State, *, generator: torch.Generator) -> Measurement:
         """Draw a measurement A(x) + noise for each row of ``x``. ``(*batch, m)``."""
         clean = self._predict(x)
-        eps = torch.randn(
-            clean.shape, generator=generator, dtype=clean.dtype, device=generator.device
-        )
-        return clean + eps @ self.noise_factor.mT
+        device = generator.device
+        eps = torch.randn(clean.shape, generator=generator, dtype=clean.dtype, device=device)
+        return clean + self.noise.colour(eps)
 
     def to(self, where: Where) -> "Likelihood":
         """The same likelihood in another dtype, or on another device."""
@@ -92,20 +90,3 @@ class Likelihood:
         checks.same_dtype("x", predicted, "y", self.y.dtype, "likelihood.log_prob(x.to(y.dtype))")
         checks.shape("A(x)", predicted, (*predicted.shape[:-1], len(self.y)), CALL)
         return predicted
-
-
-def _check_noise(noise_std: int | float | Tensor, y: Tensor) -> None:
-    """One positive number, one a coordinate, or a lower-triangular factor."""
-    if not isinstance(noise_std, Tensor) or noise_std.ndim == 0:
-        return checks.positive("noise_std", noise_std, CALL)
-    checks.same_dtype("noise_std", noise_std, "y", y.dtype, CALL)
-    if noise_std.ndim == 2:
-        checks.shape("noise_std", noise_std, (len(y), len(y)), CALL)
-        checks.finite("noise_std", noise_std, CALL)
-        if noise_std.triu(1).any():
-            what = "a matrix `noise_std` must be a lower-triangular factor"
-            call = "Likelihood.with_cov(operator, y, noise_cov)"
-            raise ValueError(checks.complaint(what, noise_std.tolist(), call))
-        return checks.positive("noise_std", noise_std.diagonal(), CALL)
-    checks.shape("noise_std", noise_std, (len(y),), CALL)
-    return checks.positive("noise_std", noise_std, CALL)

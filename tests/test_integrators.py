@@ -37,7 +37,8 @@ from fsps_lite import (
     times,
     wasserstein1,
 )
-from fsps_lite.samplers import reverse
+from fsps_lite.engine.mixtures import Components
+from fsps_lite.samplers import kernels
 from tests.oracles import at_length, seeded, slope, vp
 
 SCHEDULES = [VP(), Cosine(), VE(10.0, 2.0), FlowMatching()]
@@ -77,11 +78,9 @@ def affine(monkeypatch):
 
     def coefficients(run, n):
         units = Units()
-        monkeypatch.setattr(reverse, "draw", lambda x, generator: units(x))
+        monkeypatch.setattr(kernels, "draw", lambda x, generator: units(x))
         # the one other place that draws, for the exact kernel on a mixture; d is 1 here
-        monkeypatch.setattr(
-            GaussianMixture, "_colour", lambda self, k, std, generator: std * units(std)
-        )
+        monkeypatch.setattr(Components, "colour", lambda self, k, std, generator: std * units(std))
         x = torch.zeros(n + 2, 1, dtype=torch.float64)
         x[1] = 1.0
         out = run(x)[:, 0].numpy()
@@ -228,7 +227,7 @@ def test_bridge_is_bayes(schedule, t, fraction):
     std = math.sqrt(v_s - cross**2 / v_t)
     with pytest.MonkeyPatch.context() as patch:
         for z in (0.0, 1.0):
-            patch.setattr(reverse, "draw", lambda x, generator, z=z: torch.full_like(x, z))
+            patch.setattr(kernels, "draw", lambda x, generator, z=z: torch.full_like(x, z))
             out = bridge(schedule, x0, x, t, s, generator=seeded(0))
             assert_close(out, mean + z * std, rtol=1e-7, atol=1e-9)
 

@@ -30,7 +30,7 @@ from fsps_lite import (
     times,
     total_variation,
 )
-from fsps_lite.measures import ddpm_kernel, euler_maruyama_kernel
+from fsps_lite.samplers import ddpm_kernel, euler_maruyama_kernel
 from tests.oracles import at_length, seeded, slope, vp
 
 # Hundreds of steps and 100,000 particles: without the shape checks, which the short runs go through

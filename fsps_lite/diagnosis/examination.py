@@ -20,7 +20,7 @@ from fsps_lite.measures.hallucinations import share_error
 from fsps_lite.measures.stops import distance
 from fsps_lite.priors import Empirical
 from fsps_lite.problems.problem import Problem
-from fsps_lite.samplers.reverse import ddpm, times
+from fsps_lite.samplers import ddpm, times
 from fsps_lite.samplers.trajectory import Trajectory
 from fsps_lite.types import PosteriorScore, State, Time, Times
 

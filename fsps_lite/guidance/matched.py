@@ -1,6 +1,5 @@
 """One Gaussian in place of p(x_0 | x_t): the family that most guided samplers belong to."""
 
-import math
 from abc import abstractmethod
 from dataclasses import dataclass
 
@@ -36,15 +35,16 @@ class MatchedGaussian(Guidance):
 
     def predicted_cov(self, at: DenoisingPosterior, t: Time) -> Float[Tensor, "*#batch m m"]:
         """A V A', the covariance of A x_0 that V means: one for all x, or one a row."""
-        return transported(self.likelihood, self.assumed_cov(at, t))
+        spread = transported(self.likelihood, self.assumed_cov(at, t))
+        return torch.zeros_like(self.likelihood.noise_cov) if spread is None else spread
 
     def guide(self, at: DenoisingPosterior, t: Time) -> State:
-        return _score(at, self.likelihood, self.predicted_cov(at, t))
+        return _score(at, self.likelihood, self.assumed_cov(at, t))
 
     def log_likelihood(self, x: State, t: Time) -> LogDensity:
         """The guess of log p(y | x_t = x) itself, in nats."""
         at = self.prior.at(x, t)
-        return _log_likelihood(at, self.likelihood, self.predicted_cov(at, t))
+        return _log_likelihood(at, self.likelihood, self.assumed_cov(at, t))
 
 
 def matched_score(prior: Diffusion, likelihood: Likelihood, x: State, t: Time, V: Spread) -> State:
@@ -55,33 +55,26 @@ def matched_score(prior: Diffusion, likelihood: Likelihood, x: State, t: Time, V
     DPS and takes any operator; the true Cov[x_0 | x_t] is TMPD. Raises ValueError for any other V
     when the operator is not Linear.
     """
-    return _score(prior.at(x, t), likelihood, transported(likelihood, V))
+    return _score(prior.at(x, t), likelihood, V)
 
 
 def matched_log_likelihood(
     prior: Diffusion, likelihood: Likelihood, x: State, t: Time, V: Spread
 ) -> LogDensity:
     """log N(y; A(m), A V A' + noise_cov), the guess of log p(y | x_t = x) itself, in nats."""
-    return _log_likelihood(prior.at(x, t), likelihood, transported(likelihood, V))
+    return _log_likelihood(prior.at(x, t), likelihood, V)
 
 
-def _score(at: DenoisingPosterior, likelihood: Likelihood, spread: Tensor) -> State:
-    """J' A' (spread + noise_cov)^-1 (y - A(m)); ``spread`` is A V A'."""
-    residual, factor = _residual_and_factor(likelihood, at.mean, spread)
-    if factor.ndim == 2:  # one covariance for all rows
-        rows = residual.reshape(-1, residual.shape[-1])
-        whitened = torch.cholesky_solve(rows.mT, factor).mT.reshape(residual.shape)
-    else:
-        whitened = torch.cholesky_solve(residual.unsqueeze(-1), factor).squeeze(-1)
-    return at.vjp(operator_vjp(likelihood, at.mean, whitened))
+def _score(at: DenoisingPosterior, likelihood: Likelihood, V: Spread) -> State:
+    """J' A' (A V A' + noise_cov)^-1 (y - A(m))."""
+    residual = likelihood.y - likelihood.operator(at.mean)
+    weighed = likelihood.noise.solve(residual, transported(likelihood, V))
+    return at.vjp(operator_vjp(likelihood, at.mean, weighed))
 
 
-def _log_likelihood(at: DenoisingPosterior, likelihood: Likelihood, spread: Tensor) -> LogDensity:
-    residual, factor = _residual_and_factor(likelihood, at.mean, spread)
-    whitened: Tensor = torch.linalg.solve_triangular(factor, residual.unsqueeze(-1), upper=False)
-    log_norm = factor.diagonal(dim1=-2, dim2=-1).log().sum(-1)
-    log_norm = log_norm + 0.5 * len(likelihood.y) * math.log(2 * math.pi)
-    return -0.5 * whitened.squeeze(-1).square().sum(-1) - log_norm
+def _log_likelihood(at: DenoisingPosterior, likelihood: Likelihood, V: Spread) -> LogDensity:
+    residual = likelihood.y - likelihood.operator(at.mean)
+    return likelihood.noise.log_prob(residual, transported(likelihood, V))
 
 
 def operator_vjp(likelihood: Likelihood, m: State, v: Measurement) -> State:
@@ -93,22 +86,13 @@ def operator_vjp(likelihood: Likelihood, m: State, v: Measurement) -> State:
         return torch.autograd.grad(likelihood.operator(m), m, v)[0]
 
 
-def transported(likelihood: Likelihood, V: Spread) -> Float[Tensor, "*batch m m"]:
-    """A V A', for the V that :func:`matched_score` takes."""
-    if isinstance(V, DenoisingPosterior):
-        matrix = require_linear("a matched Gaussian with V != 0", likelihood).matrix
-        return V.projected_cov(matrix)
-    V = torch.as_tensor(V, dtype=likelihood.y.dtype, device=likelihood.y.device)
-    if V.ndim == 0 and V == 0:
-        return torch.zeros_like(likelihood.noise_factor)
+def transported(likelihood: Likelihood, V: Spread) -> Float[Tensor, "*batch m m"] | None:
+    """A V A', for the V that :func:`matched_score` takes; none, with any operator, where V is 0."""
+    if not isinstance(V, DenoisingPosterior):
+        V = torch.as_tensor(V, dtype=likelihood.y.dtype, device=likelihood.y.device)
+        if V.ndim == 0 and V == 0:
+            return None
     matrix = require_linear("a matched Gaussian with V != 0", likelihood).matrix
+    if isinstance(V, DenoisingPosterior):
+        return V.projected_cov(matrix)
     return V * matrix @ matrix.mT if V.ndim == 0 else matrix @ V @ matrix.mT
-
-
-def _residual_and_factor(likelihood: Likelihood, m: State, spread: Tensor) -> tuple[Tensor, Tensor]:
-    """y - A(m), and the Cholesky factor of A V A' + noise_cov: one, or one a row."""
-    residual = likelihood.y - likelihood.operator(m)
-    if not spread.any():
-        return residual, likelihood.noise_factor
-    factor, failed = torch.linalg.cholesky_ex(spread + likelihood.noise_cov)
-    return residual, factor.masked_fill(failed.bool()[..., None, None], math.nan)  # it diverged

@@ -38,13 +38,13 @@ class DiagonalTMPD(TMPD):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        noise = self.likelihood.noise_cov
-        if (noise != noise.diagonal().diag()).any():
+        noise = self.likelihood.noise
+        if noise.full and bool(noise.std.tril(-1).any()):
             what = (
                 "DiagonalTMPD needs independent noise: it would forget how two errors go together"
             )
             call = "TMPD(prior, likelihood), which takes any noise_cov"
-            raise ValueError(checks.complaint(what, noise.tolist(), call))
+            raise ValueError(checks.complaint(what, noise.cov.tolist(), call))
 
     def guide(self, at: DenoisingPosterior, t: Time) -> State:
         residual, spread = self._residual_and_spread(at)
@@ -62,7 +62,7 @@ class DiagonalTMPD(TMPD):
         ones = self._matrix.sum(0).expand_as(at.x)  # A' 1, as A C (A' 1) are the row sums of A C A'
         spread = at.cov_product(ones) @ self._matrix.mT
         residual = self.likelihood.y - self.likelihood.operator(at.mean)
-        return residual, spread + self.likelihood.noise_cov.diagonal()
+        return residual, spread + self.likelihood.noise.variances
 
     @property
     def _matrix(self) -> Tensor:

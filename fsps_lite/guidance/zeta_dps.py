@@ -30,14 +30,14 @@ class ZetaDPS(Guidance):
         checks.positive("zeta", self.zeta, "ZetaDPS(prior, likelihood, zeta=1.0)")
 
     def guide(self, at: DenoisingPosterior, t: Time) -> State:
-        noise_var = scalar_noise(self.likelihood) ** 2
-        return 2 * self.zeta / noise_var * misfit_direction(self.likelihood, at)
+        scale = 2 * self.zeta / noise_var(self.likelihood)
+        return scale * misfit_direction(self.likelihood, at)
 
     def log_likelihood(self, x: State, t: Time) -> LogDensity:
         """-2 zeta |r| / noise_std^2, up to a constant: the density that the score belongs to."""
         residual = self.likelihood.y - self.likelihood.operator(self.prior.denoise(x, t))
         length: Tensor = residual.norm(dim=-1)
-        return -2 * self.zeta / scalar_noise(self.likelihood) ** 2 * length
+        return -2 * self.zeta / noise_var(self.likelihood) * length
 
 
 @dataclass(frozen=True)
@@ -86,11 +86,11 @@ def misfit_direction(likelihood: Likelihood, at: DenoisingPosterior) -> State:
     return at.vjp(operator_vjp(likelihood, at.mean, unit))
 
 
-def scalar_noise(likelihood: Likelihood) -> float:
-    """The one standard deviation of the noise; zeta rules know no other kind."""
-    std = torch.as_tensor(likelihood.noise_std, dtype=torch.float64, device=likelihood.y.device)
+def noise_var(likelihood: Likelihood) -> Float[Tensor, ""]:
+    """The one variance of the noise; zeta rules know no other kind."""
+    std = likelihood.noise.std
     if std.ndim:
         what = "a zeta rule needs one `noise_std` for all measurements"
         call = "Likelihood(operator, y, noise_std=0.5)"
         raise ValueError(checks.complaint(what, f"shape {tuple(std.shape)}", call))
-    return float(std)
+    return std**2

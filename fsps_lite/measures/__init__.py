@@ -9,7 +9,7 @@ from fsps_lite.measures.beliefs import (
 )
 from fsps_lite.measures.commitment import ModeHistory, mode_history
 from fsps_lite.measures.hallucinations import Hallucination, hallucination
-from fsps_lite.measures.laws import Law, ddpm_kernel, euler_maruyama_kernel, law
+from fsps_lite.measures.laws import Law, law
 from fsps_lite.measures.stops import GuidedUntil, Stopping, early_stopping
 
 __all__ = [
@@ -20,9 +20,7 @@ __all__ = [
     "ScoreError",
     "Stopping",
     "covariance_ratio",
-    "ddpm_kernel",
     "early_stopping",
-    "euler_maruyama_kernel",
     "hallucination",
     "implied_density",
     "implied_spread",

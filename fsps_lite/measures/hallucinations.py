@@ -75,9 +75,7 @@ def hallucination(
 
 def explained(likelihood: Likelihood, x: State) -> Tensor:
     """Whether y lies within what the noise would do to A(x), for each row."""
-    residual = (likelihood.y - likelihood.operator(x)).unsqueeze(-1)
-    whitened = torch.linalg.solve_triangular(likelihood.noise_factor, residual, upper=False)
-    misfit = whitened.square().sum((-2, -1))
+    misfit = likelihood.noise.whiten(likelihood.y - likelihood.operator(x)).square().sum(-1)
     half = torch.full_like(misfit, len(likelihood.y) / 2)
     tail: Tensor = torch.special.gammaincc(half, misfit / 2)  # of chi-squared with m terms
     return tail >= UNLUCKY

@@ -8,6 +8,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from fsps_lite.samplers.kernels import ddpm_kernel
 from fsps_lite.schedules import Schedule
 from fsps_lite.types import PosteriorScore, Time
 
@@ -77,8 +78,8 @@ def law(
 
     One step takes each place to a Gaussian; summing over places is a trapezoid rule, which for
     smooth functions converges exponentially. Each grid is ``resolution`` times finer than the
-    step's own noise. ``kernel`` is :func:`ddpm_kernel` (the default) or
-    :func:`euler_maruyama_kernel`. x is followed on [-reach, reach].
+    step's own noise. ``kernel`` is :func:`~fsps_lite.samplers.ddpm_kernel` (the
+    default) or :func:`~fsps_lite.samplers.euler_maruyama_kernel`. x is followed on [-reach, reach].
     """
     kernel = kernel or ddpm_kernel
     x = torch.linspace(-reach, reach, 2001, dtype=torch.float64, device=t.device)
@@ -91,26 +92,6 @@ def law(
         density.append(p)
         lost.append(1 - p.sum() * (x[1] - x[0]))
     return Law(t, tuple(places), tuple(density), torch.stack(lost))
-
-
-def ddpm_kernel(
-    score: PosteriorScore, schedule: Schedule, x: Tensor, t: Time, s: Time
-) -> tuple[Tensor, Tensor]:
-    """Mean and standard deviation of the ancestral step from t to s."""
-    alpha, variance = schedule.alpha(t), schedule.variance(t)
-    m = (x + variance * score(x, t)) / alpha
-    share = -torch.expm1(schedule.log_snr(t) - schedule.log_snr(s))
-    kept = alpha / schedule.alpha(s) * schedule.variance(s) / variance
-    return schedule.alpha(s) * share * m + kept * x, (schedule.variance(s) * share).sqrt()
-
-
-def euler_maruyama_kernel(
-    score: PosteriorScore, schedule: Schedule, x: Tensor, t: Time, s: Time
-) -> tuple[Tensor, Tensor]:
-    """Mean and standard deviation of the Euler-Maruyama step from t to s."""
-    drift, diffusion = schedule.drift(t), schedule.diffusion(t)
-    mean = x + (diffusion * score(x, t) - drift * x) * (t - s)
-    return mean, (diffusion * (t - s)).sqrt()
 
 
 def interpolate(at: Tensor, x: Tensor, p: Tensor) -> Tensor:

@@ -1,15 +1,9 @@
 """How one samples: grids of times, paths, and integrators of the reverse process."""
 
-from fsps_lite.samplers.reverse import (
-    bridge,
-    ddim,
-    ddpm,
-    dpm_solver,
-    euler_maruyama,
-    exact_kernel,
-    heun,
-    times,
-)
+from fsps_lite.samplers.exact import bridge, exact_kernel
+from fsps_lite.samplers.grid import times
+from fsps_lite.samplers.kernels import ddpm_kernel, euler_maruyama_kernel
+from fsps_lite.samplers.reverse import ddim, ddpm, dpm_solver, euler_maruyama, heun
 from fsps_lite.samplers.trajectory import Trajectory, march
 
 __all__ = [
@@ -17,8 +11,10 @@ __all__ = [
     "bridge",
     "ddim",
     "ddpm",
+    "ddpm_kernel",
     "dpm_solver",
     "euler_maruyama",
+    "euler_maruyama_kernel",
     "exact_kernel",
     "heun",
     "march",

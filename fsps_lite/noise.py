@@ -1,0 +1,123 @@
+"""The noise of a measurement: one number, one a coordinate, or correlated; told apart once."""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from fsps_lite import checks
+from fsps_lite.types import LogDensity, Measurement
+
+Std = int | float | Float[Tensor, ""] | Float[Tensor, "m"] | Float[Tensor, "m m"]
+CALL = "Likelihood(Linear(torch.eye(2)), y=torch.zeros(2), noise_std=0.5)"
+
+
+@dataclass(frozen=True)
+class Noise:
+    """N(0, L L') in ``size`` coordinates, in units of y.
+
+    L is ``std``: a number, or ``(m,)`` for one a coordinate, or a lower-triangular ``(m, m)``
+    factor. Of the first two no matrix is made, but where one is asked for. ``spread``, below, is a
+    covariance ``(m, m)`` that is added to the noise's, or one a row.
+    """
+
+    std: Float[Tensor, ""] | Float[Tensor, "m"] | Float[Tensor, "m m"]
+    size: int
+
+    @classmethod
+    def of(cls, noise_std: Std, y: Float[Tensor, "m"]) -> "Noise":
+        """As it is given to a Likelihood, checked, in the dtype and on the device of ``y``."""
+        _check(noise_std, y)
+        return cls(torch.as_tensor(noise_std, dtype=y.dtype, device=y.device), len(y))
+
+    @property
+    def full(self) -> bool:
+        """Whether L is a matrix."""
+        return self.std.ndim == 2
+
+    @property
+    def factor(self) -> Float[Tensor, "m m"]:
+        """L, lower triangular, such that the noise is L eps. ``(m, m)``, units of y."""
+        return self.std if self.full else torch.diag_embed(self.std.expand(self.size))
+
+    @property
+    def cov(self) -> Float[Tensor, "m m"]:
+        """L L', the covariance. ``(m, m)``, units of y squared."""
+        return self.factor @ self.factor.mT
+
+    @property
+    def variances(self) -> Float[Tensor, "m"]:
+        """The diagonal of the covariance."""
+        square = self.std.square()
+        return square.sum(-1) if self.full else square.expand(self.size)
+
+    def whiten(self, r: Measurement) -> Measurement:
+        """L^-1 r: standard normal, if ``r`` is this noise."""
+        return _whitened(self.std, r) if self.full else r / self.std
+
+    def colour(self, eps: Measurement) -> Measurement:
+        """L eps: this noise, if ``eps`` is standard normal."""
+        return eps @ self.std.mT if self.full else eps * self.std
+
+    def solve(self, r: Measurement, spread: Tensor | None = None) -> Measurement:
+        """(spread + L L')^-1 r."""
+        if spread is None and not self.full:
+            return r / self.std**2
+        factor = self.std if spread is None else self._total(spread)
+        return _by_rows(torch.cholesky_solve, r, factor)
+
+    def log_prob(self, r: Measurement, spread: Tensor | None = None) -> LogDensity:
+        """log N(r; 0, spread + L L') in nats, with its normaliser."""
+        if spread is None:
+            white, scales = self.whiten(r), self.std.diagonal() if self.full else self.std
+        else:
+            factor = self._total(spread)
+            white, scales = _whitened(factor, r), factor.diagonal(dim1=-2, dim2=-1)
+        log_norm = scales.log().expand(*scales.shape[:-1], self.size).sum(-1)
+        log_norm = log_norm + 0.5 * self.size * math.log(2 * math.pi)
+        return -0.5 * white.square().sum(-1) - log_norm
+
+    def _total(self, spread: Float[Tensor, "*each m m"]) -> Float[Tensor, "*each m m"]:
+        """The Cholesky factor of spread + L L', one or one a row; NaN where there is none."""
+        own = self.cov if self.full else torch.diag_embed(self.variances)
+        factor, failed = torch.linalg.cholesky_ex(spread + own)
+        return torch.where(failed.bool()[..., None, None], math.nan, factor)  # it diverged
+
+
+def _whitened(factor: Float[Tensor, "*each m m"], r: Measurement) -> Measurement:
+    """factor^-1 r."""
+
+    def solver(b: Tensor, a: Tensor) -> Tensor:
+        whitened: Tensor = torch.linalg.solve_triangular(a, b, upper=False)
+        return whitened
+
+    return _by_rows(solver, r, factor)
+
+
+def _by_rows(
+    solver: Callable[[Tensor, Tensor], Tensor], r: Measurement, factor: Float[Tensor, "*each m m"]
+) -> Measurement:
+    """``solver`` for each row of ``r``; one factor for all of them is not copied for each."""
+    if factor.ndim > 2:
+        return solver(r.unsqueeze(-1), factor).squeeze(-1)
+    return solver(r.reshape(-1, r.shape[-1]).mT, factor).mT.reshape(r.shape)
+
+
+def _check(noise_std: Std, y: Tensor) -> None:
+    """One positive number, one a coordinate, or a lower-triangular factor."""
+    if not isinstance(noise_std, Tensor) or noise_std.ndim == 0:
+        return checks.positive("noise_std", noise_std, CALL)
+    checks.same_dtype("noise_std", noise_std, "y", y.dtype, CALL)
+    if noise_std.ndim == 2:
+        checks.shape("noise_std", noise_std, (len(y), len(y)), CALL)
+        checks.finite("noise_std", noise_std, CALL)
+        if noise_std.triu(1).any():
+            what = "a matrix `noise_std` must be a lower-triangular factor"
+            call = "Likelihood.with_cov(operator, y, noise_cov)"
+            raise ValueError(checks.complaint(what, noise_std.tolist(), call))
+        return checks.positive("noise_std", noise_std.diagonal(), CALL)
+    checks.shape("noise_std", noise_std, (len(y),), CALL)
+    return checks.positive("noise_std", noise_std, CALL)

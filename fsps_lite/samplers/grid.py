@@ -1,0 +1,63 @@
+"""The grids of times that a reverse process walks, from noise to data."""
+
+from typing import Literal
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from fsps_lite import checks
+from fsps_lite.schedules import Schedule
+
+
+def times(
+    schedule: Schedule,
+    steps: int = 50,
+    *,
+    start: float = 1.0,
+    stop: float = 1e-3,
+    spacing: Literal["log_snr", "time"] = "log_snr",
+) -> Float[Tensor, "T"]:
+    """``steps + 1`` times from ``start`` down to ``stop``, even in log-SNR or in time. Float64.
+
+    Even steps in log-SNR put the work where the cloud takes shape; see (Lu et al., 2022b). With the
+    default, :func:`dpm_solver` is as near to the law of its score as 20,000 particles can tell, on
+    every problem of the gallery with d <= 2 (benchmarks/integrators.py).
+    """
+    _check_grid(schedule, steps, start, stop, spacing)
+    even = torch.linspace(0, 1, steps + 1, dtype=torch.float64, device="cpu")
+    if spacing == "time":
+        t = start + (stop - start) * even
+    else:
+        first, last = schedule.log_snr(start), schedule.log_snr(stop)
+        t = _invert(schedule, first + (last - first) * even)
+    t[0], t[-1] = start, stop
+    return t
+
+
+def _invert(schedule: Schedule, log_snr: Tensor) -> Tensor:
+    """The times at which the schedule has these log-SNRs, by bisection: it falls with t."""
+    low, high = torch.zeros_like(log_snr), torch.ones_like(log_snr)
+    for _ in range(64):
+        middle = (low + high) / 2
+        noisy = schedule.log_snr(middle) < log_snr
+        low, high = torch.where(noisy, low, middle), torch.where(noisy, middle, high)
+    return (low + high) / 2
+
+
+def _check_grid(schedule: Schedule, steps: int, start: float, stop: float, spacing: str) -> None:
+    call = "times(schedule, 250, start=1.0, stop=1e-3)"
+    checks.count("steps", steps, call)
+    if not 0 <= stop < start <= 1:
+        what = "`start` and `stop` must keep to 0 <= stop < start <= 1, from noise to data"
+        raise ValueError(checks.complaint(what, f"start={start}, stop={stop}", call))
+    if spacing not in ("log_snr", "time"):
+        what = "`spacing` must be 'log_snr' or 'time'"
+        raise ValueError(checks.complaint(what, repr(spacing), call))
+    if schedule.alpha(start) < 1e-6:
+        what = "`start` must leave some signal, alpha of at least 1e-6"
+        got = f"start={start}, where alpha is {float(schedule.alpha(start)):.1e}"
+        raise ValueError(checks.complaint(what, got, "times(schedule, 250, start=0.999)"))
+    if spacing == "log_snr" and schedule.sigma(stop) == 0:
+        what = "`stop` must leave some noise, or the log-SNR is infinite"
+        raise ValueError(checks.complaint(what, f"stop={stop}, where sigma is 0", call))
