@@ -67,7 +67,7 @@ def agreement():
     for dtype in (torch.float32, torch.float64):
         for n, d in ((2, 1), (301, 1), (2000, 5)):
             prior, likelihood, x = case(n, d, dtype)
-            both = answers(prior.sharded(), likelihood, x), answers(prior, likelihood, x)
+            both = answers(ShardedEmpirical.of(prior), likelihood, x), answers(prior, likelihood, x)
             found[str(dtype), n, d] = both
     return found
 
@@ -94,7 +94,7 @@ class Within:
 def silent_rank():
     prior, _, x = case(40, 2, torch.float64)
     within = Within(prior.atoms[0::2][:5])
-    shares = [p.condition(within) for p in (prior.sharded(), prior)]
+    shares = [p.condition(within) for p in (ShardedEmpirical.of(prior), prior)]
     scores = [fl.Diffusion(p, fl.VP()).score(x, T) for p in shares]
     try:
         shares[0].condition(Within(prior.atoms[:0]))
@@ -107,7 +107,7 @@ def silent_rank():
 def draws():
     prior, likelihood, x = case(6, 2, torch.float64)
     posterior = prior.condition(likelihood)
-    sharded = prior.sharded().condition(likelihood)
+    sharded = ShardedEmpirical.of(prior).condition(likelihood)
     g = seeded(2)
     many = x[:1].expand(20_000, -1)
     cloud = sharded.sample(20_000, generator=g)
@@ -122,7 +122,7 @@ def traffic():
     found, reduce = {}, dist.all_reduce
     for n in (100, 10_000):
         prior, likelihood, x = case(n, 4, torch.float32)
-        truth = fl.Diffusion(prior.sharded().condition(likelihood), fl.VP())
+        truth = fl.Diffusion(ShardedEmpirical.of(prior).condition(likelihood), fl.VP())
         sizes = []
 
         def counted(value, op, group, async_op, sizes=sizes):
@@ -139,7 +139,7 @@ def traffic():
 def loss(sleeps):
     """Rank 1 ends, or sleeps; what rank 0 then says, and after how long."""
     prior, likelihood, x = case(50, 2, torch.float64)
-    sharded = prior.sharded(timeout=2.0).condition(likelihood)
+    sharded = ShardedEmpirical.of(prior, timeout=2.0).condition(likelihood)
     if dist.get_rank() == 1:
         time.sleep(8 if sleeps else 0)
         os._exit(1)

@@ -126,9 +126,10 @@ def test_the_loss_of_a_rank_is_an_error_and_no_hang(job, launched):
 
 def test_without_a_process_group_the_right_call_is_named():
     prior = Empirical.from_samples(torch.randn(5, 2, dtype=torch.float64))
-    for make in (prior.sharded, lambda: ShardedEmpirical(prior)):
-        with pytest.raises(RuntimeError, match='init_process_group\\("gloo"\\); prior.sharded'):
-            make()
+    call = 'init_process_group\\("gloo"\\); ShardedEmpirical.of\\(prior'
+    for make in (ShardedEmpirical.of, ShardedEmpirical):
+        with pytest.raises(RuntimeError, match=call):
+            make(prior)
 
 
 def test_the_whole_case_is_no_trivial_one():

@@ -6,14 +6,13 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 import torch
-import torch.distributed as dist
 from jaxtyping import Float
 from torch import Tensor
 
 from fsps_lite import checks
 from fsps_lite.engine.atoms import AtomPosterior, Centred
 from fsps_lite.priors.answers import Answers
-from fsps_lite.types import LogDensity, LogLikelihood, Prior, Scale, State, Where
+from fsps_lite.types import LogDensity, LogLikelihood, Scale, State, Where
 
 CALL = "Empirical.from_samples(torch.randn(1000, 2, dtype=torch.float64))"
 
@@ -109,17 +108,6 @@ class Empirical(Answers):
         checks.shape("likelihood.log_prob(atoms)", log_prob, (len(self.atoms),), call)
         checks.same_dtype("likelihood.log_prob(atoms)", log_prob, "the atoms", self.dtype, call)
         return log_prob
-
-    def sharded(
-        self, *, group: dist.ProcessGroup | None = None, timeout: int | float = 60.0
-    ) -> Prior:
-        """The same prior, with a part of the atoms on each rank of ``torch.distributed``.
-
-        Call it on every rank, with the same atoms; see :class:`ShardedEmpirical`.
-        """
-        from fsps_lite.priors.sharded import shard  # which imports this file
-
-        return shard(self, group, timeout)
 
     def logits(self, x: State, alpha: Scale, sigma: Scale) -> Float[Tensor, "*batch N"]:
         """log w_i - |x - alpha atom_i|^2 / (2 sigma^2), plus |x - alpha c|^2 / (2 sigma^2).

@@ -18,12 +18,14 @@ from fsps_lite.priors.empirical import Empirical
 from fsps_lite.types import LogDensity, LogLikelihood, Scale, State, Where
 
 TIMEOUT = 60.0  # seconds that a rank waits for the others
+CALL = "ShardedEmpirical.of(prior, timeout=60.0)"
 
 
 @dataclass(frozen=True)
 class ShardedEmpirical(Answers):
     """An :class:`Empirical` whose atoms are spread over the ranks of ``torch.distributed``.
 
+    :meth:`of` spreads a prior; a rank that loads atoms of its own says ``ShardedEmpirical(part)``.
     ``part`` holds the atoms of this rank, with log-weights up to a constant that is the same on
     every rank; ``alive`` is false where none of them has weight. Every rank runs the same program:
     the same calls, with the same ``x`` and generators of the same seed, and gets the same answers.
@@ -37,15 +39,33 @@ class ShardedEmpirical(Answers):
     timeout: int | float = TIMEOUT
 
     def __post_init__(self) -> None:
-        checks.positive("timeout", self.timeout, "prior.sharded(timeout=60.0)")
+        checks.positive("timeout", self.timeout, CALL)
         if not dist.is_initialized():
             what = "a sharded prior needs torch.distributed, which torchrun prepares"
-            call = 'torch.distributed.init_process_group("gloo"); prior.sharded()'
+            call = f'torch.distributed.init_process_group("gloo"); {CALL}'
             raise RuntimeError(checks.complaint(what, "no process group", call))
         if self._log_total == -math.inf:
             what = "some rank must have an atom of positive weight: y in the data's reach"
             call = "prior.condition(likelihood), with more noise_std"
             raise ValueError(checks.complaint(what, "-inf for every atom", call))
+
+    @classmethod
+    def of(
+        cls,
+        prior: Empirical,
+        *,
+        group: dist.ProcessGroup | None = None,
+        timeout: int | float = TIMEOUT,
+    ) -> "ShardedEmpirical":
+        """Every R-th atom of ``prior`` on each of R ranks: call it on all, with the same atoms."""
+        if not dist.is_initialized():
+            return cls(prior)  # which says what is missing
+        rank, ranks = dist.get_rank(group), dist.get_world_size(group)
+        if len(prior.atoms) < ranks:
+            what = f"each of the {ranks} ranks needs an atom"
+            raise ValueError(checks.complaint(what, len(prior.atoms), f"{CALL} on fewer ranks"))
+        own = slice(rank, None, ranks)
+        return _of(prior.atoms[own], prior.log_weights[own], True, group, timeout)
 
     @property
     def dim(self) -> int:
@@ -197,17 +217,6 @@ class ShardedPosterior(DenoisingPosterior):
         """The mean over ranks, by their shares."""
         more = value.ndim - self.share.ndim
         return self.prior._sum(self.share[(...,) + (None,) * more] * value)
-
-
-def shard(prior: Empirical, group: dist.ProcessGroup | None, timeout: float) -> ShardedEmpirical:
-    """Every ``ranks``-th atom of ``prior``, beginning with that of this rank's number."""
-    if not dist.is_initialized():
-        return ShardedEmpirical(prior)  # which says what is missing
-    rank, ranks = dist.get_rank(group), dist.get_world_size(group)
-    if len(prior.atoms) < ranks:
-        what = f"each of the {ranks} ranks needs an atom"
-        raise ValueError(checks.complaint(what, len(prior.atoms), "prior.sharded() on fewer ranks"))
-    return _of(prior.atoms[rank::ranks], prior.log_weights[rank::ranks], True, group, timeout)
 
 
 def _of(
