@@ -3,7 +3,7 @@
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from fsps_lite import problems
+from fsps_lite import moved, problems
 from fsps_lite.datasets import digits
 from fsps_lite.diagnosis import Finding, Report, compare, diagnose, diagnose_samples, sweep
 from fsps_lite.diffusion import Diffusion
@@ -70,13 +70,15 @@ else:
     def __getattr__(name):
         if name in LATER:
             return import_module(f"fsps_lite.{name}")
+        if (old := f"fsps_lite.{name}") in moved.MOVED:
+            raise AttributeError(moved.told(old))
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
     def __dir__():
         return sorted({*globals(), *LATER})
 
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 __all__ = [
     "Cosine",

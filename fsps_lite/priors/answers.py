@@ -10,6 +10,7 @@ from torch import Tensor
 
 from fsps_lite import checks
 from fsps_lite.denoising import DenoisingPosterior
+from fsps_lite.moved import Moved
 from fsps_lite.types import LogDensity, Prior, Scale, State
 
 
@@ -18,6 +19,8 @@ class Answers(ABC):
 
     A prior is a value: what its tensors hold may not change once it was asked.
     """
+
+    moments = Moved()
 
     if TYPE_CHECKING:  # which a dataclass may have as a field, and then it must not inherit them
 

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from fsps_lite import checks
 from fsps_lite.engine.atoms import AtomPosterior, Centred
+from fsps_lite.moved import Moved
 from fsps_lite.priors.answers import Answers
 from fsps_lite.types import LogDensity, LogLikelihood, Scale, State, Where
 
@@ -29,6 +30,7 @@ class Empirical(Answers):
 
     atoms: Float[Tensor, "N d"]
     log_weights: Float[Tensor, "N"]
+    sharded = Moved()
 
     def __post_init__(self) -> None:
         checks.floating("atoms", self.atoms, CALL)
