@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from fsps_lite import moved, problems
 from fsps_lite.datasets import digits
+from fsps_lite.denoising import DenoisingPosterior
 from fsps_lite.diagnosis import Finding, Report, compare, diagnose, diagnose_samples, sweep
 from fsps_lite.diffusion import Diffusion
 from fsps_lite.distances import (
@@ -44,8 +45,9 @@ from fsps_lite.measures import (
     mode_history,
     score_error,
 )
+from fsps_lite.noise import Noise
 from fsps_lite.operators import Linear, Nonlinear, blur, downsample, fourier_magnitude, mask
-from fsps_lite.priors import Denoiser, Empirical, GaussianMixture
+from fsps_lite.priors import Denoiser, Empirical, GaussianMixture, ShardedEmpirical
 from fsps_lite.problems import Problem
 from fsps_lite.samplers import (
     Trajectory,
@@ -84,6 +86,7 @@ __all__ = [
     "Cosine",
     "DPS",
     "Denoiser",
+    "DenoisingPosterior",
     "DiagonalTMPD",
     "Diffusion",
     "Empirical",
@@ -99,12 +102,14 @@ __all__ = [
     "Linear",
     "MatchedGaussian",
     "ModeHistory",
+    "Noise",
     "Nonlinear",
     "PiGDM",
     "Problem",
     "Report",
     "Schedule",
     "ScoreError",
+    "ShardedEmpirical",
     "StepDPS",
     "Stopping",
     "TMPD",

@@ -14,7 +14,7 @@ MOVED = {  # since 0.1.0
     "fsps_lite.integrators": "fsps_lite.samplers",
     "fsps_lite.measure": "fsps_lite.diagnosis",
     "fsps_lite.metrics": "fsps_lite.distances, and fsps_lite.mode_weights",
-    "fsps_lite.moments": "fsps_lite.denoising.DenoisingPosterior",
+    "fsps_lite.moments": "fsps_lite.DenoisingPosterior",
     "fsps_lite.precision": "fsps_lite.engine.precision",
     "fsps_lite.priors.atom_moments": "fsps_lite.engine.atoms",
     "fsps_lite.priors.draws": "fsps_lite.engine.draws",
@@ -24,8 +24,8 @@ MOVED = {  # since 0.1.0
     "fsps_lite.report": "fsps_lite.diagnosis",
     "fsps_lite.sweep": "fsps_lite.diagnosis",
     "fsps_lite.trajectory": "fsps_lite.samplers",
-    "prior.moments": "prior.given(x, alpha, sigma), an fsps_lite.denoising.DenoisingPosterior",
-    "prior.sharded": "fsps_lite.priors.ShardedEmpirical.of(prior)",
+    "prior.moments": "prior.given(x, alpha, sigma), an fsps_lite.DenoisingPosterior",
+    "prior.sharded": "fsps_lite.ShardedEmpirical.of(prior)",
 }
 
 

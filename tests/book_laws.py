@@ -21,7 +21,9 @@ LONGEST_CELL, MEDIAN_CELL = 15, 8  # lines
 PROSE = (1200, 2900)  # words
 EXERCISES = 2
 TOOLS = frozenset({"plots", "widgets"})  # used from the first page on, built by no chapter
+EXAMPLE = 10  # lines of an example on the reference page
 CHAPTERS = Path(__file__).resolve().parent.parent / "book" / "chapters"
+REFERENCE = CHAPTERS.parent / "reference.md"
 FOLDED = frozenset({"hide-input", "remove-input", "hide-cell", "remove-cell"})
 LAST_SECTION = "What you can now do"
 OPENING = ("You will build", "You need", "minutes", "The picture to keep")
@@ -409,25 +411,89 @@ LAWS = (
 )
 
 
+# The reference page: what no chapter builds
+
+
+def entries(page):
+    """(name, text) of each section."""
+    parts = re.split(r"^## (.+)$", page, flags=re.MULTILINE)[1:]
+    return list(zip(parts[::2], parts[1::2], strict=True))
+
+
+def fenced(language, text):
+    return re.findall(rf"^```{language}\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+
+
+def entries_say_what_for(page):
+    return [
+        f"{name} has no sentence that says what it is for, before its example"
+        for name, text in entries(page)
+        if "." not in text.split("```")[0]
+    ]
+
+
+def entries_have_an_example(page):
+    """A short one, of the name itself, that asserts."""
+    complaints = []
+    for name, text in entries(page):
+        examples = fenced("python", text)
+        lines = max([len(re.findall(r"^.*\S", code, re.MULTILINE)) for code in examples] or [0])
+        if not any(asserts(code) for code in examples):
+            complaints.append(f"{name} has no example that asserts, in a block ```python")
+        if lines > EXAMPLE:
+            complaints.append(f"an example of {name} has {lines} lines, more than {EXAMPLE}")
+    return complaints
+
+
+def entries_show_the_signature(page):
+    """A block ```text holds it, and those of its methods, without types."""
+    complaints = []
+    for name, text in entries(page):
+        lines = "".join(fenced("text", text)).splitlines()
+        if not any(line.startswith(f"{name}(") for line in lines):
+            complaints.append(f"{name} shows no signature: write {signature(name)}")
+        complaints += [
+            f"{name} shows {line}, write {signature(line.split('(')[0])}"
+            for line in lines
+            if line != signature(line.split("(")[0])
+        ]
+    return complaints
+
+
+def signature(name):
+    """As one calls it."""
+    known = inspect.signature(found(name)).parameters
+    bare = [known[each].replace(annotation=inspect.Parameter.empty) for each in known]
+    return name + str(inspect.Signature([each for each in bare if each.name != "self"]))
+
+
+PAGE_LAWS = (entries_say_what_for, entries_have_an_example, entries_show_the_signature)
+
+
 # Laws of the whole book
 
 
-def builds_the_public_interface(chapters, public):
-    """The union of what is built is the public interface, each name once."""
-    builders = {}
+def every_name_has_one_place(chapters, page, public):
+    """A public name is built or shown in one chapter, or stands on the reference page."""
+    places = {}
     for chapter in chapters:
         for name in chapter.listed("builds") + chapter.listed("shows"):
-            builders.setdefault(last(name), []).append(chapter.name)
+            places.setdefault(last(name), []).append(chapter.name)
+    for name, _ in entries(page):
+        places.setdefault(name, []).append(REFERENCE.name)
     complaints = [
-        f"{name} is built more than once: {', '.join(names)}"
-        for name, names in sorted(builders.items())
+        f"{name} has more than one place: {', '.join(names)}"
+        for name, names in sorted(places.items())
         if len(names) > 1
     ]
     wanted = set(public) - TOOLS
-    complaints += [f"no chapter builds {name}" for name in sorted(wanted - set(builders))]
+    complaints += [
+        f"no chapter builds {name}: let one do it, or write `## {name}` in {REFERENCE.name}"
+        for name in sorted(wanted - set(places))
+    ]
     return complaints + [
-        f"{builders[name][0]} builds {name}, which is not in fsps_lite.__all__"
-        for name in sorted(set(builders) - wanted)
+        f"{places[name][0]} has {name}, which is not in fsps_lite.__all__"
+        for name in sorted(set(places) - wanted)
     ]
 
 

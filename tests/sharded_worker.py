@@ -19,7 +19,7 @@ import torch
 import torch.distributed as dist
 
 import fsps_lite as fl
-from fsps_lite.priors import Empirical, ShardedEmpirical
+from fsps_lite import Empirical, ShardedEmpirical
 
 T = 0.3
 

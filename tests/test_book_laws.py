@@ -1,15 +1,13 @@
 """Every chapter obeys the laws of the book, and every law notices when it is broken."""
 
-from pathlib import Path
-
 import pytest
 
 import fsps_lite
 from tests import book_laws as laws
 from tests.book_laws import Chapter
 
-FOLDER = Path(__file__).resolve().parent.parent / "book" / "chapters"
-CHAPTERS = [Chapter.read(path) for path in sorted(FOLDER.glob("*.md"))]
+CHAPTERS = [Chapter.read(path) for path in sorted(laws.CHAPTERS.glob("*.md"))]
+PAGE = laws.REFERENCE.read_text(encoding="utf-8")
 NAMES = [chapter.name for chapter in CHAPTERS]
 
 
@@ -18,7 +16,7 @@ def obey(complaints):
 
 
 def test_there_are_chapters():
-    assert CHAPTERS, f"no chapter in {FOLDER.name}"
+    assert CHAPTERS, f"no chapter in {laws.CHAPTERS.name}"
 
 
 @pytest.mark.parametrize("law", laws.LAWS, ids=lambda law: law.__name__)
@@ -33,8 +31,25 @@ def test_chapter_uses_only_what_was_built(chapter):
     obey(laws.uses_only_what_was_built(chapter, earlier))
 
 
-def test_book_builds_the_public_interface():
-    obey(laws.builds_the_public_interface(CHAPTERS, fsps_lite.__all__))
+def test_every_public_name_has_one_place():
+    obey(laws.every_name_has_one_place(CHAPTERS, PAGE, fsps_lite.__all__))
+
+
+@pytest.mark.parametrize("law", laws.PAGE_LAWS, ids=lambda law: law.__name__)
+def test_the_reference_page_obeys(law):
+    obey(law(PAGE))
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        pytest.param(c, id=name)
+        for name, text in laws.entries(PAGE)
+        for c in laws.fenced("python", text)
+    ],
+)
+def test_an_example_of_the_reference_page_runs(code):
+    exec(code, {})
 
 
 def test_previews_are_built_later():
@@ -258,12 +273,57 @@ def test_what_was_built_or_previewed_may_be_used():
     assert not laws.uses_only_what_was_built(Chapter.parse("00-good", preview))
 
 
-def test_the_public_interface_is_built_once():
+GOOD_PAGE = """\
+# A page
+
+## Noise
+
+What it is for.
+
+```python
+assert fl.Noise(std, 2).full
+```
+
+```text
+Noise(std, size)
+Noise.whiten(r)
+```
+"""
+
+
+def test_a_public_name_has_one_place():
     one, two = Chapter.parse("01-a", GOOD), Chapter.parse("02-b", GOOD)
-    assert not laws.builds_the_public_interface([one], ["Linear", "problems", "plots"])
-    assert laws.builds_the_public_interface([one, two], ["Linear", "problems"])
-    assert laws.builds_the_public_interface([one], ["Linear", "problems", "VP"])
-    assert laws.builds_the_public_interface([one], ["Linear"])
+    place, public = laws.every_name_has_one_place, ["Linear", "problems", "plots"]
+    assert not place([one], "", public)
+    assert not place([one], GOOD_PAGE, [*public, "Noise"])
+    assert place([one, two], "", public)
+    assert place([one], "", [*public, "VP"])
+    assert place([one], "", ["Linear"])
+    assert place([one], GOOD_PAGE, public)
+    assert place([one], GOOD_PAGE + GOOD_PAGE, [*public, "Noise"])
+    assert place([one], GOOD_PAGE.replace("## Noise", "## Linear"), public)
+
+
+@pytest.mark.parametrize("law", laws.PAGE_LAWS, ids=lambda law: law.__name__)
+def test_a_good_reference_page_obeys(law):
+    obey(law(GOOD_PAGE))
+
+
+@pytest.mark.parametrize(
+    ("law", "old", "new"),
+    [
+        (laws.entries_say_what_for, "What it is for.", ""),
+        (laws.entries_have_an_example, "```python", "```"),
+        (laws.entries_have_an_example, "assert fl.", "fl."),
+        (laws.entries_have_an_example, "assert fl.", LONG_CELL + "\nassert fl."),
+        (laws.entries_show_the_signature, "Noise(std, size)\n", ""),
+        (laws.entries_show_the_signature, "Noise(std, size)", "Noise(std)"),
+        (laws.entries_show_the_signature, "whiten(r)", "whiten(x)"),
+    ],
+)
+def test_a_breach_on_the_reference_page_is_noticed(law, old, new):
+    assert old in GOOD_PAGE
+    assert law(GOOD_PAGE.replace(old, new, 1))
 
 
 def test_previews_need_a_builder():

@@ -6,8 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.testing import assert_close
 
-from fsps_lite import TMPD, Likelihood, Linear, Nonlinear, problems
-from fsps_lite.noise import Noise
+from fsps_lite import TMPD, Likelihood, Linear, Noise, Nonlinear, problems
 from tests.oracles import seeded
 
 KINDS = ["number", "diagonal", "full"]

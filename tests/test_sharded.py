@@ -11,8 +11,8 @@ import torch
 from torch.testing import assert_close
 
 import fsps_lite as fl
+from fsps_lite import Empirical, ShardedEmpirical
 from fsps_lite.engine import precision
-from fsps_lite.priors import Empirical, ShardedEmpirical
 from tests.oracles import UNIT, assert_near, condition, rounding
 from tests.sharded_worker import T, answers, case
 
