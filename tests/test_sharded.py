@@ -132,6 +132,13 @@ def test_without_a_process_group_the_right_call_is_named():
             make(prior)
 
 
+def test_a_rank_without_an_atom_is_told_of(monkeypatch):
+    for name, answer in {"is_initialized": True, "get_rank": 0, "get_world_size": 3}.items():
+        monkeypatch.setattr(torch.distributed, name, lambda *_, answer=answer: answer)
+    with pytest.raises(ValueError, match="each of the 3 ranks needs an atom, got 2.*on fewer"):
+        ShardedEmpirical.of(Empirical.from_samples(torch.zeros(2, 1)))
+
+
 def test_the_whole_case_is_no_trivial_one():
     prior, likelihood, x = case(2000, 5, torch.float64)
     posterior = prior.condition(likelihood)
