@@ -10,7 +10,6 @@ from fsps_lite.diagnosis import Finding, Report, compare, diagnose, diagnose_sam
 from fsps_lite.diffusion import Diffusion
 from fsps_lite.distances import (
     energy_distance,
-    mode_weights,
     sliced_wasserstein,
     total_variation,
     wasserstein1,
@@ -21,6 +20,7 @@ from fsps_lite.guidance import (
     TMPD,
     DiagonalTMPD,
     Guidance,
+    GuidedUntil,
     MatchedGaussian,
     PiGDM,
     StepDPS,
@@ -30,7 +30,6 @@ from fsps_lite.guidance import (
 )
 from fsps_lite.likelihood import Likelihood
 from fsps_lite.measures import (
-    GuidedUntil,
     Hallucination,
     Law,
     ModeHistory,
@@ -47,6 +46,7 @@ from fsps_lite.measures import (
 )
 from fsps_lite.noise import Noise
 from fsps_lite.operators import Linear, Nonlinear, blur, downsample, fourier_magnitude, mask
+from fsps_lite.partition import mode_weights
 from fsps_lite.priors import Denoiser, Empirical, GaussianMixture, ShardedEmpirical
 from fsps_lite.problems import Problem
 from fsps_lite.samplers import (

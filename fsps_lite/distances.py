@@ -9,8 +9,9 @@ from jaxtyping import Float
 from torch import Tensor
 
 from fsps_lite import checks
-from fsps_lite.priors import GaussianMixture
+from fsps_lite.estimate import Estimate
 
+DIRECTIONS = 50  # random lines on which clouds of more than one dimension are compared
 CALL = "wasserstein1(torch.randn(1000, 1), torch.randn(1000, 1))"
 
 
@@ -29,10 +30,8 @@ def wasserstein1(
         checks.floating(name, cloud, CALL)
         checks.shape(name, cloud, ("n", 1), CALL)
     checks.same_dtype("y", y, "x", x.dtype, CALL)
-    points, order = torch.cat([x, y]).squeeze(-1).sort()
-    mass = torch.cat([_masses("x_weights", x_weights, x), -_masses("y_weights", y_weights, y)])
-    difference = mass[order].cumsum(0)[:-1]
-    return float((difference.abs() * points.diff()).sum())
+    masses = _masses("x_weights", x_weights, x), _masses("y_weights", y_weights, y)
+    return _along(x.new_ones(1, 1), x, y, *masses).value
 
 
 def sliced_wasserstein(
@@ -47,9 +46,22 @@ def sliced_wasserstein(
     checks.count("directions", directions, "sliced_wasserstein(x, y, generator=g, directions=200)")
     size = directions, x.shape[-1]
     u = torch.randn(size, generator=generator, dtype=x.dtype, device=generator.device)
-    u = u / u.norm(dim=-1, keepdim=True)
-    shadows = [wasserstein1((x @ v).unsqueeze(-1), (y @ v).unsqueeze(-1)) for v in u]
-    return sum(shadows) / directions
+    return _along(u, x, y).value
+
+
+def distance(
+    x: Float[Tensor, "n d"], y: Float[Tensor, "k d"], *, generator: torch.Generator
+) -> Estimate:
+    """W1 on the line, sliced W1 in more dimensions, with its standard error. Units of x.
+
+    A cloud that is not finite is infinitely far.
+    """
+    if not bool(torch.isfinite(x).all()):
+        return Estimate(float("inf"), float("nan"))
+    if x.shape[-1] == 1:
+        return _along(x.new_ones(1, 1), x, y)
+    size, device = (x.shape[-1], DIRECTIONS), generator.device
+    return _along(torch.randn(size, generator=generator, dtype=x.dtype, device=device).mT, x, y)
 
 
 def energy_distance(x: Float[Tensor, "n d"], y: Float[Tensor, "k d"]) -> float:
@@ -78,21 +90,34 @@ def total_variation(p: Float[Tensor, "G"], q: Float[Tensor, "G"], cell: float) -
     return float((p - q).abs().sum()) * cell / 2
 
 
-def mode_weights(
-    x: Float[Tensor, "n d"], modes: GaussianMixture
-) -> tuple[Float[Tensor, "K"], Float[Tensor, "K"]]:
-    """The share of the cloud in each mode, with its binomial standard error. Each ``(K,)``.
+def _along(
+    directions: Float[Tensor, "l d"],
+    x: Float[Tensor, "n d"],
+    y: Float[Tensor, "k d"],
+    p: Float[Tensor, "n"] | None = None,
+    q: Float[Tensor, "k"] | None = None,
+) -> Estimate:
+    """The mean over directions of W1 between two weighted clouds, with its standard error.
 
-    A point belongs to the component of ``modes`` that is most responsible for it; one that is NaN,
-    or too far away for any to be, belongs to none, and the shares then sum to less than 1.
+    W1 = int |F - G| is the mean over y minus the mean over x of the function with the slope
+    sign(F - G), and has the error of that difference (Vallender, 1974).
     """
-    call = f"mode_weights(torch.zeros(1000, {modes.dim}, dtype={modes.dtype}), modes)"
-    checks.state("x", x, modes.dim, modes.dtype, call)
-    checks.shape("x", x, ("n", modes.dim), call)
-    shares = modes.responsibilities(x)
-    k = shares[shares.isfinite().all(-1)].argmax(-1)
-    share = torch.bincount(k, minlength=len(modes.means)).to(x.dtype) / len(x)
-    return share, (share * (1 - share) / len(x)).sqrt()
+    p, q = (c.new_full((len(c),), 1 / len(c)) if w is None else w for w, c in ((p, x), (q, y)))
+    u = directions / directions.norm(dim=-1, keepdim=True)
+    shadows, order = (torch.cat([x, y]) @ u.mT).mT.sort()
+    ahead = torch.cat([p, -q])[order].cumsum(-1)[:, :-1]  # F - G, and how long it is so
+    gaps = shadows.diff()
+    steps = torch.nn.functional.pad(ahead.sign() * gaps, (1, 0)).cumsum(-1)
+    potential = torch.zeros_like(steps).scatter(1, order, steps).mean(0)
+    parts = zip((p, q), potential.split([len(x), len(y)]), strict=True)
+    error = sum(_variance_of_mean(w, part) for w, part in parts) ** 0.5
+    return Estimate(float((ahead.abs() * gaps).sum(-1).mean()), error)
+
+
+def _variance_of_mean(weights: Float[Tensor, "n"], values: Float[Tensor, "n"]) -> float:
+    """Of the weighted mean of independent values; for equal weights, their variance over n."""
+    squares = weights**2 * (values - weights @ values) ** 2
+    return float(squares.sum() / (1 - (weights**2).sum()))
 
 
 def _distances(x: Tensor, y: Tensor) -> Tensor:

@@ -12,6 +12,7 @@ from torch.testing import assert_close
 
 from fsps_lite import (
     GaussianMixture,
+    distances,
     energy_distance,
     mode_weights,
     sliced_wasserstein,
@@ -175,3 +176,27 @@ def test_a_lost_particle_is_in_no_mode():
     x = torch.tensor([[-2.0], [0.0], [math.nan], [math.inf], [1e200]], dtype=torch.float64)
     share, _ = mode_weights(x, MODES)
     assert_close(share, torch.tensor([0.2, 0.2, 0.0], dtype=torch.float64))
+
+
+@settings(max_examples=20)
+@given(seed=seeds, d=st.integers(1, 3))
+def test_the_error_knows_weights_and_not_points_of_no_weight(seed, d):
+    x, y = (torch.randn(n, d, generator=seeded(seed + n), dtype=torch.float64) for n in (7, 9))
+    p = torch.rand(7, generator=seeded(seed), dtype=torch.float64)
+    p = p / p.sum()
+    u = torch.randn(4, d, generator=seeded(seed), dtype=torch.float64)
+    found = distances._along(u, x, y, p)
+    more = torch.cat([x, y]), y, torch.cat([p, torch.zeros(9, dtype=torch.float64)])
+    again = distances._along(u, *more)
+    assert (found.value, found.error) == pytest.approx((again.value, again.error), rel=1e-9)
+    plain = distances._along(u, x, y)
+    equal = distances._along(u, x, y, torch.full((7,), 1 / 7, dtype=torch.float64))
+    assert plain == equal
+
+
+def test_the_error_is_that_of_repeated_clouds():
+    """Of a shifted cloud W1 is the difference of the means, and its error that of a mean."""
+    x = torch.randn(4000, 1, generator=seeded(0), dtype=torch.float64)
+    found = distances.distance(x, x + 5.0, generator=seeded(1))
+    assert found.value == pytest.approx(5.0, rel=1e-12)
+    assert found.error == pytest.approx(float((2 * x.var() / 4000).sqrt()), rel=1e-9)

@@ -9,8 +9,8 @@ import torch.distributed as dist
 from torch.testing import assert_close
 
 from fsps_lite import VP, Diffusion, GaussianMixture, ModeHistory, problems, theory
+from fsps_lite.distances import distance
 from fsps_lite.engine import draws
-from fsps_lite.measures.stops import distance
 from fsps_lite.priors import ShardedEmpirical
 from tests.oracles import random_mixture_parts, seeded
 

@@ -12,12 +12,11 @@ from jaxtyping import Bool
 from torch import Tensor
 
 from fsps_lite import checks
-from fsps_lite.distances import mode_weights
+from fsps_lite.distances import distance
 from fsps_lite.estimate import Estimate
-from fsps_lite.measures import early_stopping, hallucination, mode_history
-from fsps_lite.measures.beliefs import ScoreError, score_error
+from fsps_lite.measures import ScoreError, early_stopping, hallucination, mode_history, score_error
 from fsps_lite.measures.hallucinations import share_error
-from fsps_lite.measures.stops import distance
+from fsps_lite.partition import mode_weights
 from fsps_lite.priors import Empirical
 from fsps_lite.problems.problem import Problem
 from fsps_lite.samplers import ddpm, times

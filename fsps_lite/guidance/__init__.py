@@ -9,6 +9,7 @@ from fsps_lite.guidance.matched import (
 )
 from fsps_lite.guidance.pigdm import PiGDM
 from fsps_lite.guidance.tmpd import TMPD, DiagonalTMPD
+from fsps_lite.guidance.until import GuidedUntil
 from fsps_lite.guidance.zeta_dps import StepDPS, ZetaDPS
 
 __all__ = [
@@ -16,6 +17,7 @@ __all__ = [
     "TMPD",
     "DiagonalTMPD",
     "Guidance",
+    "GuidedUntil",
     "MatchedGaussian",
     "PiGDM",
     "StepDPS",

@@ -1,19 +1,13 @@
 """What can be found out about a score, a path or a cloud."""
 
-from fsps_lite.measures.beliefs import (
-    ScoreError,
-    covariance_ratio,
-    implied_density,
-    implied_spread,
-    score_error,
-)
+from fsps_lite.measures.beliefs import covariance_ratio, implied_density, implied_spread
 from fsps_lite.measures.commitment import ModeHistory, mode_history
 from fsps_lite.measures.hallucinations import Hallucination, hallucination
 from fsps_lite.measures.laws import Law, law
-from fsps_lite.measures.stops import GuidedUntil, Stopping, early_stopping
+from fsps_lite.measures.score_errors import ScoreError, score_error
+from fsps_lite.measures.stops import Stopping, early_stopping
 
 __all__ = [
-    "GuidedUntil",
     "Hallucination",
     "Law",
     "ModeHistory",

@@ -7,7 +7,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from fsps_lite.diffusion import Diffusion
-from fsps_lite.distances import mode_weights
+from fsps_lite.partition import mode_weights
 from fsps_lite.priors import GaussianMixture
 from fsps_lite.samplers.trajectory import Trajectory
 

@@ -7,9 +7,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from fsps_lite.distances import mode_weights
 from fsps_lite.estimate import Estimate
 from fsps_lite.likelihood import Likelihood
+from fsps_lite.partition import mode_weights
 from fsps_lite.priors import GaussianMixture
 from fsps_lite.problems.problem import Problem
 from fsps_lite.types import State, Time

@@ -1,0 +1,23 @@
+"""Guidance that is switched off before the end."""
+
+from dataclasses import dataclass
+
+from fsps_lite import checks
+from fsps_lite.guidance.guidance import Guidance
+from fsps_lite.types import State, Time
+
+
+@dataclass(frozen=True)
+class GuidedUntil:
+    """A guided score whose guidance is switched off below the time ``until``: the prior alone."""
+
+    guidance: Guidance
+    until: int | float
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.until <= 1:
+            call = "GuidedUntil(DPS(prior, likelihood), until=0.1)"
+            raise ValueError(checks.complaint("`until` must lie in [0, 1]", self.until, call))
+
+    def __call__(self, x: State, t: Time) -> State:
+        return self.guidance(x, t) if t >= self.until else self.guidance.prior.score(x, t)

@@ -1,0 +1,59 @@
+"""How far a score is from the exact one, where the truth would be."""
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from fsps_lite import checks
+from fsps_lite.diffusion import Diffusion
+from fsps_lite.estimate import Estimate
+from fsps_lite.types import PosteriorScore
+
+
+@dataclass(frozen=True)
+class ScoreError:
+    """e(t) = E |score - exact score|^2 under the true p(x_t | y), along a grid of times.
+
+    ``t``, ``error`` and ``relative`` (over E |exact score|^2) are ``(T,)``. ``path_kl`` is
+    1/2 the integral of diffusion(t) e(t) dt, in nats: the Kullback-Leibler divergence from the
+    exact reverse process to the approximate one (Girsanov), which bounds that of their results.
+    ``path_kl_density`` says when it is spent: it integrates to ``path_kl`` over t.
+    """
+
+    t: Float[Tensor, "T"]
+    error: Float[Tensor, "T"]
+    relative: Float[Tensor, "T"]
+    path_kl_density: Float[Tensor, "T"]
+    path_kl: Estimate
+
+
+def score_error(
+    score: PosteriorScore,
+    posterior: Diffusion,
+    t: Float[Tensor, "T"],
+    *,
+    n: int = 1000,
+    generator: torch.Generator,
+) -> ScoreError:
+    """Compare a score with the exact one where the truth would be, at each time of ``t``.
+
+    The same ``n`` draws of x_0 and of noise serve every time, so that the curve is smooth; the
+    error of ``path_kl`` is that of ``n`` independent paths.
+    """
+    checks.count("n", n, "score_error(score, problem.posterior, t, n=1000, generator=g)")
+    schedule = posterior.schedule
+    x0 = posterior.sample(n, 0.0, generator=generator)
+    eps = torch.randn(x0.shape, generator=generator, dtype=x0.dtype, device=x0.device)
+    misses, sizes = [], []
+    for time in t:
+        x = schedule.alpha(time) * x0 + schedule.sigma(time) * eps
+        truth = posterior.score(x, time)
+        misses.append((score(x, time) - truth).square().sum(-1))
+        sizes.append(truth.square().sum(-1).mean())
+    squares = torch.stack(misses)  # (T, n)
+    weighted = 0.5 * schedule.diffusion(t).unsqueeze(-1) * squares
+    paths = torch.trapezoid(weighted, t, dim=0).abs()  # t may run either way
+    error = squares.mean(1)
+    return ScoreError(t, error, error / torch.stack(sizes), weighted.mean(1), Estimate.of(paths))

@@ -1,0 +1,25 @@
+"""Named parts of signal space, and the share of a cloud in each."""
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from fsps_lite import checks
+from fsps_lite.priors import GaussianMixture
+
+
+def mode_weights(
+    x: Float[Tensor, "n d"], modes: GaussianMixture
+) -> tuple[Float[Tensor, "K"], Float[Tensor, "K"]]:
+    """The share of the cloud in each mode, with its binomial standard error. Each ``(K,)``.
+
+    A point belongs to the component of ``modes`` that is most responsible for it; one that is NaN,
+    or too far away for any to be, belongs to none, and the shares then sum to less than 1.
+    """
+    call = f"mode_weights(torch.zeros(1000, {modes.dim}, dtype={modes.dtype}), modes)"
+    checks.state("x", x, modes.dim, modes.dtype, call)
+    checks.shape("x", x, ("n", modes.dim), call)
+    shares = modes.responsibilities(x)
+    k = shares[shares.isfinite().all(-1)].argmax(-1)
+    share = torch.bincount(k, minlength=len(modes.means)).to(x.dtype) / len(x)
+    return share, (share * (1 - share) / len(x)).sqrt()
