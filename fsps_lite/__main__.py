@@ -17,7 +17,7 @@ from collections.abc import Iterable
 import torch
 
 from fsps_lite import checks, guidance, problems
-from fsps_lite.diagnosis.report import Method, diagnose
+from fsps_lite.diagnosis import Method, diagnose
 from fsps_lite.problems.problem import Problem
 
 PROBLEMS = {make.__name__: make for make in problems.GALLERY}

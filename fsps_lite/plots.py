@@ -309,23 +309,25 @@ def bars(heights: Mapping[str, Tensor], labels: Sequence[str], *, ylabel: str) -
     return figure
 
 
-def report(lines: Curves) -> Figure:
-    """The curves of a report: one panel a quantity, one line a sampler; names are "what, who".
+def report(
+    groups: Mapping[str, Curves],
+    *,
+    xlabels: Sequence[str],
+    levels: Sequence[int | float | None],
+) -> Figure:
+    """The curves of a report: ``{quantity: {sampler: (x, y)}}``, one panel a quantity.
 
-    Time is the axis, but for quantiles.
+    ``xlabels`` says what is x in each panel, time or a share in [0, 1]; ``levels`` holds the place
+    of a grey line in each, or None.
     """
-    quantities = list(dict.fromkeys(name.split(", ")[0] for name in lines))
-    figure, axes = panels(len(quantities), width=3.6, height=2.8)
-    for axis, what in zip(axes, quantities, strict=True):
-        mine = (name for name in lines if name.split(", ")[0] == what)
-        who = {name.split(", ", 1)[1]: lines[name] for name in mine}
-        for i, (name, (t, y)) in enumerate(who.items()):
-            axis.plot(t, y, LINES[i % len(LINES)], label=name, color=COLOURS[(i + 1) % 7])
-        axis.set(title=what, xlabel="t", xlim=(float(t.max()), float(t.min())))
-        if what.startswith("quantiles"):
-            axis.set(xlabel="probability", xlim=(0, 1))
-        if what == "spread ratio":
-            axis.axhline(1.0, color="0.7", linewidth=0.8, zorder=0)
+    figure, axes = panels(len(groups), width=3.6, height=2.8)
+    for axis, (what, who), xlabel, level in zip(axes, groups.items(), xlabels, levels, strict=True):
+        for i, (name, (x, y)) in enumerate(who.items()):
+            axis.plot(x, y, LINES[i % len(LINES)], label=name, color=COLOURS[(i + 1) % 7])
+        ends = (float(x.max()), float(x.min())) if xlabel == "t" else (0, 1)
+        axis.set(title=what, xlabel=xlabel, xlim=ends)
+        if level is not None:
+            axis.axhline(level, color="0.7", linewidth=0.8, zorder=0)
     axes[0].legend(frameon=False)
     return figure
 

@@ -37,7 +37,8 @@ from fsps_lite import (
     score_error,
     times,
 )
-from fsps_lite.diagnosis.examination import true_spread
+from fsps_lite.diagnosis import MEASURES, comparison
+from fsps_lite.measures.spread import true_spread
 from tests.oracles import Line, gaussian_log_density, seeded, vp
 
 # Thousands of steps: without the shape checks, but for one run that goes through them below.
@@ -114,7 +115,7 @@ def test_the_findings_are_those_of_the_pieces(report):
     expected = float(x.std()) / std
     assert report["spread ratio at the end"].value.value == pytest.approx(expected, rel=1e-6)
     assert report["diverged particles"].value == Estimate(0.0, 0.0)
-    assert float(true_spread(problem, 1e-3)) == pytest.approx(std, rel=1e-6)
+    assert float(true_spread(problem.posterior, 1e-3)) == pytest.approx(std, rel=1e-6)
     # particles in modes that the posterior does not have
     lost = (counts[1] + counts[2]).item() / 300
     assert report["hallucinated prior modes"].value.value == pytest.approx(lost, abs=0.005)
@@ -123,12 +124,13 @@ def test_the_findings_are_those_of_the_pieces(report):
 def test_a_prior_of_ones_own_needs_a_variance_and_no_class(unchecked):
     """Duck typing: what counts is what it knows."""
     own = SimpleNamespace(dim=2, total_variance=torch.tensor(3.0, dtype=torch.float64))
-    problem = SimpleNamespace(schedule=VP(), posterior=SimpleNamespace(prior=own))
+    posterior = SimpleNamespace(prior=own, schedule=VP())
     alpha, sigma = vp(0.3)
-    assert float(true_spread(problem, 0.3)) == pytest.approx((3 * alpha**2 + 2 * sigma**2) ** 0.5)
+    wanted = (3 * alpha**2 + 2 * sigma**2) ** 0.5
+    assert float(true_spread(posterior, 0.3)) == pytest.approx(wanted)
     del own.total_variance
     with pytest.raises(TypeError, match="`total_variance`, got SimpleNamespace"):
-        true_spread(problem, 0.3)
+        true_spread(posterior, 0.3)
 
 
 def test_the_distance_is_w1_to_exact_draws_with_its_scatter_for_error(report):
@@ -181,10 +183,10 @@ def test_exact_against_itself_finds_nothing(make):
     problem = make()
     for seed in range(3):
         found = diagnose(problem, truth(problem), n=400, steps=5, seed=seed)
-        assert [f.name for f in found.findings if f.significant] == []
+        assert [f.label for f in found.findings if f.significant] == []
         for f in found.findings:
-            if f.name != "path KL":
-                assert f.value == f.null, f.name
+            if f.label != "path KL":
+                assert f.value == f.null, f.label
 
 
 def test_another_exact_run_finds_nothing_either():
@@ -196,10 +198,10 @@ def test_another_exact_run_finds_nothing_either():
             diagnose(problem, truth(problem), n=400, steps=5, seed=s) for s in (seed, seed + 100)
         )
         for mine, other in zip(first.findings, second.findings, strict=True):
-            if mine.name == "spread ratio, worst over t":
+            if mine.label == "spread ratio, worst over t":
                 continue  # each at a time of its own; the next test is about it
-            if Finding(mine.name, mine.value, other.value).significant:
-                marked.append(mine.name)
+            if Finding(mine.label, mine.value, other.value).significant:
+                marked.append(mine.label)
     # 6 runs of about 13 findings at four standard errors: one false alarm in 200 such tests
     assert marked == []
 
@@ -207,7 +209,8 @@ def test_another_exact_run_finds_nothing_either():
 def test_the_exact_sampler_is_looked_at_when_the_method_is_worst():
     report = diagnose(problems.trimodal(), DPS, n=300, steps=20)
     found = report["spread ratio, worst over t"]
-    mine, exact = (report.curves[f"spread ratio, {who}"][1] for who in ("DPS", "exact"))
+    (curve,) = (c for c in report.curves if c.label == "spread ratio")
+    mine, exact = curve.value, curve.null
     worst = mine.log().abs().argmax()
     assert worst != exact.log().abs().argmax()  # a time of its own would give another number
     assert found.value.value == pytest.approx(float(mine[worst]))
@@ -218,12 +221,12 @@ def test_the_exact_sampler_is_looked_at_when_the_method_is_worst():
 
 def test_an_exact_method_in_other_words_finds_nothing():
     found = diagnose(problems.gaussian(prior_std=2.0), TMPD, **SMALL)
-    assert not any(f.significant for f in found.findings if f.name != "path KL")
+    assert not any(f.significant for f in found.findings if f.label != "path KL")
     assert found["path KL"].value.value < 1e-10
 
 
 def test_every_finding_that_should_be_there_is(report):
-    names = [f.name for f in report.findings]
+    names = [f.label for f in report.findings]
     for name in (
         "diverged particles",
         "distance",
@@ -289,8 +292,9 @@ def test_compare_is_diagnose_for_each():
     for one, other in zip(together, alone, strict=True):
         assert one.findings == other.findings
         assert one.notes == other.notes
-        assert list(one.curves) == list(other.curves)
-        for (t, v), (s, w) in zip(one.curves.values(), other.curves.values(), strict=True):
+        for c, b in zip(one.curves, other.curves, strict=True):
+            assert c.id == b.id
+            t, v, s, w = c.x, c.value, b.x, b.value
             assert_close(t, s, rtol=0, atol=0)
             assert_close(v, w, rtol=0, atol=0)
 
@@ -342,7 +346,7 @@ def test_particles_that_diverge_are_counted_and_not_masked(tmp_path):
     assert lost.significant
     assert f"{lost.value.value:.0f} of 300 particles diverged" in " ".join(found.notes)
     for f in found.findings:
-        assert math.isfinite(f.value.value), f.name  # of those that are left
+        assert math.isfinite(f.value.value), f.label  # of those that are left
     assert abs(found["spread ratio, worst over t"].value.value) < 10
     json_is_valid(found, tmp_path)
 
@@ -359,7 +363,7 @@ def test_a_method_that_loses_all_still_gets_a_report(tmp_path):
     found = diagnose(problems.unequal(), nothing, **SMALL)
     assert found["diverged particles"].value.value == 300
     assert found["diverged particles"].significant
-    assert [f.name for f in found.findings] == ["diverged particles"]
+    assert [f.label for f in found.findings] == ["diverged particles"]
     assert "300 of 300 particles diverged" in str(found)
     found.save_html(tmp_path / "lost.html")
     json_is_valid(found, tmp_path)
@@ -394,18 +398,17 @@ def test_an_empirical_posterior_names_its_effective_size():
 
 
 def test_curves_stand_beside_those_of_the_exact_sampler(report):
-    quantities = ("spread ratio", "score error", "distance if stopped")
-    assert sorted(report.curves) == sorted(
-        f"{q}, {w}" for q in quantities for w in ("TMPD", "exact")
-    )
-    for t, value in report.curves.values():
-        assert t.shape == value.shape
-        assert float(t[0]) == 1.0
-        assert float(t[-1]) == pytest.approx(1e-3)
-        assert value.isfinite().all()
-    exact = report.curves["spread ratio, exact"][1]
+    found = {curve.label: curve for curve in report.curves}
+    assert list(found) == ["spread ratio", "score error", "distance if stopped"]
+    for curve in report.curves:
+        assert curve.x.shape == curve.value.shape == curve.null.shape
+        assert float(curve.x[0]) == 1.0
+        assert float(curve.x[-1]) == pytest.approx(1e-3)
+        assert curve.value.isfinite().all()
+        assert curve.null.isfinite().all()
+    exact = found["spread ratio"].null
     assert float((exact - 1).abs().max()) < 4 / (2 * 300) ** 0.5 + 0.1  # and the integrator's bias
-    assert float(report.curves["score error, exact"][1].max()) == 0
+    assert float(found["score error"].null.max()) == 0
 
 
 def test_a_figure_keeps_names_with_commas_apart():
@@ -434,14 +437,16 @@ def test_json_holds_every_number(report, tmp_path):
     assert data["settings"] == {"n": 300, "steps": 40, "seed": 0}
     assert data["notes"] == list(report.notes)
     for row, f in zip(data["findings"], report.findings, strict=True):
-        assert row["name"] == f.name
+        assert (row["id"], row["label"]) == (f.id, f.label)
         assert row["unit"] == f.unit
         assert row["value"] == [f.value.value, f.value.error]
         assert row["null"] == [f.null.value, f.null.error]
-        assert row["significant"] == f.significant
-    assert list(data["curves"]) == list(report.curves)
-    for name, (t, value) in report.curves.items():
-        assert data["curves"][name] == [t.tolist(), value.tolist()]
+        assert (row["verdict"] == "differs") == f.significant
+        assert row["truth"] == f.truth
+    for panel, curve in zip(data["curves"], report.curves, strict=True):
+        assert (panel["id"], panel["axis"]) == (curve.id, "t")
+        for name in ("x", "value", "null"):
+            assert panel[name] == getattr(curve, name).tolist()
 
 
 class Tags(html.parser.HTMLParser):
@@ -479,7 +484,7 @@ def test_html_is_one_page_that_needs_nothing_else(report, tmp_path):
         assert attrs.get("alt", "x")
     assert not re.search(r"https?://|url\(|@import", text)
     for f in report.findings:
-        assert f.name in text
+        assert f.label in text
         assert str(f.value) in text
 
 
@@ -500,7 +505,7 @@ def test_the_printed_table_lines_up_and_explains_its_mark(report):
     head = next(line for line in lines if line.split() == ["TMPD", "exact"])
     column = head.index("exact")
     for f in report.findings:
-        (row,) = [line for line in lines if re.match(rf"{re.escape(f.name)}( \(|  )", line)]
+        (row,) = [line for line in lines if re.match(rf"{re.escape(f.label)}( \(|  )", line)]
         assert row[column:].startswith(str(f.null))
         assert row.endswith("*") == f.significant
     assert "* differs from the exact sampler by more than four standard errors" in lines
@@ -515,7 +520,7 @@ def test_the_notebook_face_holds_the_same_numbers(report):
 
 
 def test_a_finding_is_found_by_name_and_a_wrong_name_lists_them(report):
-    assert report["distance"].name == "distance"
+    assert report["distance"].label == "distance"
     assert isinstance(report, Report)
     with pytest.raises(KeyError, match="no finding called 'distanc'.*has: .*distance"):
         report["distanc"]
@@ -531,7 +536,7 @@ def test_a_closure_and_a_class_of_ten_lines_get_the_whole_report():
         found = diagnose(problem, method, **TINY)
         assert found.method == name
         for mine, other in zip(found.findings, known.findings, strict=True):
-            assert mine.name == other.name
+            assert mine.label == other.label
             assert mine.value.value == pytest.approx(other.value.value, rel=1e-6, abs=1e-9)
 
 
@@ -547,7 +552,7 @@ def test_a_sampler_that_is_no_score_hands_in_samples(tmp_path):
     exact = problem.posterior.prior.sample(1000, generator=seeded(3))
     good = diagnose_samples(problem, exact, name="mine")
     assert good.method == "mine"
-    assert [f.name for f in good.findings if f.significant] == []
+    assert [f.label for f in good.findings if f.significant] == []
     prior = problem.prior.sample(1000, generator=seeded(3))
     bad = diagnose_samples(problem, prior)
     assert bad["weight of mode 3"].value.value == pytest.approx(1 / 3, abs=4 * 0.015)
@@ -571,7 +576,7 @@ def test_many_atoms_are_not_counted_one_by_one():
     atoms = Empirical.from_samples(torch.randn(50, 2, generator=seeded(0), dtype=torch.float64))
     likelihood = Likelihood(Linear(torch.eye(2).double()), torch.zeros(2).double(), 0.5)
     found = diagnose(Problem("cloud", atoms, likelihood), DPS, n=50, steps=10)
-    names = [f.name for f in found.findings]
+    names = [f.label for f in found.findings]
     assert "distance" in names
     assert not any("mode" in name for name in names)
 
@@ -654,3 +659,20 @@ def test_modes_of_a_problem():
     assert atoms.means[:, 0].tolist() == [-1.0, 1.0]
     assert float(atoms.covs.max()) < 1e-4
     assert problems.digits_masked().modes is None
+
+
+def test_a_measure_of_ones_own_looks_at_the_run_and_stands_in_the_report(monkeypatch):
+    """Also one that the exact sampler does not answer, and one with a null of its own."""
+
+    def mean(run):
+        yield Finding("mean", Estimate.of(run.cloud[:, 0]), unit="units of x", id="mean")
+        if isinstance(run.score, DPS):
+            yield Finding("only of DPS", Estimate(1.0, 0.0), id="only")
+        yield Finding("against 0", Estimate(1.0, 0.1), Estimate(0.0, 0.0), id="zero")
+
+    monkeypatch.setattr(comparison, "MEASURES", (*MEASURES, mean))
+    found = diagnose(problems.gaussian(), DPS, **TINY)
+    assert found["mean"].null is not None
+    assert found["only"].verdict == "alone"
+    assert found["zero"].null == Estimate(0.0, 0.0)
+    assert "only of DPS" in str(found)

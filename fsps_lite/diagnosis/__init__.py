@@ -1,14 +1,9 @@
 """What is told of a sampler: a run of it beside the exact one, and the report on both."""
 
-from fsps_lite.diagnosis.report import Finding, Method, Report, compare, diagnose, diagnose_samples
+from fsps_lite.diagnosis.comparison import compare, diagnose, diagnose_samples
+from fsps_lite.diagnosis.examination import MEASURES
+from fsps_lite.diagnosis.finding import Curve, Finding
+from fsps_lite.diagnosis.method import Method
+from fsps_lite.diagnosis.report import Report
+from fsps_lite.diagnosis.run import Measure, Run
 from fsps_lite.diagnosis.sweeps import sweep
-
-__all__ = [
-    "Finding",
-    "Method",
-    "Report",
-    "compare",
-    "diagnose",
-    "diagnose_samples",
-    "sweep",
-]

@@ -5,7 +5,9 @@ from collections.abc import Mapping, Sequence
 import torch
 
 from fsps_lite import checks
-from fsps_lite.diagnosis.report import Method, Report, compare
+from fsps_lite.diagnosis.comparison import compare
+from fsps_lite.diagnosis.method import Method
+from fsps_lite.diagnosis.report import Report
 from fsps_lite.problems.problem import Problem
 
 CALL = "sweep([problems.trimodal()], {'DPS': DPS}, seeds=[0, 1, 2], jobs=2)"

@@ -11,17 +11,3 @@ from fsps_lite.guidance.pigdm import PiGDM
 from fsps_lite.guidance.tmpd import TMPD, DiagonalTMPD
 from fsps_lite.guidance.until import GuidedUntil
 from fsps_lite.guidance.zeta_dps import StepDPS, ZetaDPS
-
-__all__ = [
-    "DPS",
-    "TMPD",
-    "DiagonalTMPD",
-    "Guidance",
-    "GuidedUntil",
-    "MatchedGaussian",
-    "PiGDM",
-    "StepDPS",
-    "ZetaDPS",
-    "matched_log_likelihood",
-    "matched_score",
-]

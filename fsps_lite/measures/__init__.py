@@ -6,19 +6,3 @@ from fsps_lite.measures.hallucinations import Hallucination, hallucination
 from fsps_lite.measures.laws import Law, law
 from fsps_lite.measures.score_errors import ScoreError, score_error
 from fsps_lite.measures.stops import Stopping, early_stopping
-
-__all__ = [
-    "Hallucination",
-    "Law",
-    "ModeHistory",
-    "ScoreError",
-    "Stopping",
-    "covariance_ratio",
-    "early_stopping",
-    "hallucination",
-    "implied_density",
-    "implied_spread",
-    "law",
-    "mode_history",
-    "score_error",
-]

@@ -4,5 +4,3 @@ from fsps_lite.priors.denoiser import Denoiser
 from fsps_lite.priors.empirical import Empirical
 from fsps_lite.priors.gaussian_mixture import GaussianMixture
 from fsps_lite.priors.sharded import ShardedEmpirical
-
-__all__ = ["Denoiser", "Empirical", "GaussianMixture", "ShardedEmpirical"]

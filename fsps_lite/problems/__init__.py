@@ -16,20 +16,3 @@ from fsps_lite.problems.gallery import (
     unequal,
 )
 from fsps_lite.problems.problem import Problem
-
-__all__ = [
-    "GALLERY",
-    "Problem",
-    "absolute",
-    "digits_blurred",
-    "digits_downsampled",
-    "digits_fourier",
-    "digits_masked",
-    "gaussian",
-    "one_coordinate",
-    "rank_deficient",
-    "square",
-    "trimodal",
-    "two_atoms",
-    "unequal",
-]

@@ -5,18 +5,3 @@ from fsps_lite.samplers.grid import times
 from fsps_lite.samplers.kernels import ddpm_kernel, euler_maruyama_kernel
 from fsps_lite.samplers.reverse import ddim, ddpm, dpm_solver, euler_maruyama, heun
 from fsps_lite.samplers.trajectory import Trajectory, march
-
-__all__ = [
-    "Trajectory",
-    "bridge",
-    "ddim",
-    "ddpm",
-    "ddpm_kernel",
-    "dpm_solver",
-    "euler_maruyama",
-    "euler_maruyama_kernel",
-    "exact_kernel",
-    "heun",
-    "march",
-    "times",
-]

@@ -1,0 +1,35 @@
+"""What is examined: anything that is called with the prior and the likelihood."""
+
+from collections.abc import Callable
+
+from torch import Tensor
+
+from fsps_lite import checks
+from fsps_lite.diffusion import Diffusion
+from fsps_lite.guidance import Guidance
+from fsps_lite.likelihood import Likelihood
+from fsps_lite.problems import Problem
+from fsps_lite.types import PosteriorScore
+
+Method = Callable[[Diffusion, Likelihood], PosteriorScore]
+CALL = "diagnose(problems.trimodal(), DPS)"
+
+
+def name_of(method: Method) -> str:
+    """How a method is called in a report: by its class or function."""
+    return getattr(method, "__name__", type(method).__name__)
+
+
+def score_of(problem: Problem, method: Method) -> PosteriorScore:
+    """``method`` applied to what it may see; a score handed in by mistake is named as such."""
+    if not callable(method) or isinstance(method, Tensor):
+        what = "`method` must be called with (prior, likelihood) and return a score"
+        raise TypeError(checks.complaint(what, type(method).__name__, CALL))
+    if isinstance(method, Guidance | Diffusion):
+        what = "`method` must be called with (prior, likelihood) and return a score, not be one"
+        raise TypeError(checks.complaint(what, type(method).__name__, CALL))
+    score = method(problem.diffusion, problem.likelihood)
+    if not callable(score):
+        what = "`method(prior, likelihood)` must return a score, a function of (x, t)"
+        raise TypeError(checks.complaint(what, type(score).__name__, CALL))
+    return score
