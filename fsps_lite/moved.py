@@ -7,6 +7,7 @@ from typing import NoReturn
 from fsps_lite.checks import complaint
 
 MOVED = {  # since 0.1.0
+    "finding.name": "finding.label",
     "fsps_lite.attention": "fsps_lite.engine.attention",
     "fsps_lite.behaviours": "fsps_lite.measures, and fsps_lite.GuidedUntil",
     "fsps_lite.beliefs": "fsps_lite.measures",
@@ -45,12 +46,12 @@ class Finder:
 
 
 class Moved:
-    """A method of a prior that is gone."""
+    """An attribute that is gone: a line of :data:`MOVED`."""
 
-    def __set_name__(self, owner: type, name: str) -> None:
-        self.old = f"prior.{name}"
+    def __init__(self, old: str):
+        self.old = old
 
-    def __get__(self, prior: object, owner: type) -> NoReturn:
+    def __get__(self, one: object, kind: type) -> NoReturn:
         raise AttributeError(told(self.old))
 
 

@@ -49,10 +49,14 @@ def test_a_module_that_moved_is_not_given_by_its_package(old):
 
 
 @pytest.mark.parametrize("old", [name for name in MOVED if name not in MODULES])
-def test_a_method_that_moved_says_where(old):
-    prior = fl.Empirical.from_samples(torch.zeros(1, 1))
+def test_an_attribute_that_moved_says_where(old):
+    one = {
+        "prior": fl.Empirical.from_samples(torch.zeros(1, 1)),
+        "finding": fl.Finding("distance", fl.Estimate(1.0, 0.1)),
+    }
+    kind, name = old.split(".")
     with pytest.raises(AttributeError, match=words(old)):
-        getattr(prior, old.split(".")[1])
+        getattr(one[kind], name)
 
 
 @pytest.mark.parametrize("old", MOVED)

@@ -8,6 +8,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from fsps_lite.estimate import Estimate
+from fsps_lite.moved import Moved
 
 
 @dataclass(frozen=True)
@@ -26,6 +27,7 @@ class Finding:
     unit: str = ""
     id: str = ""
     truth: float | None = None
+    name = Moved("finding.name")
 
     @property
     def verdict(self) -> Literal["differs", "agrees", "alone"]:

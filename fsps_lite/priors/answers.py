@@ -20,7 +20,7 @@ class Answers(ABC):
     A prior is a value: what its tensors hold may not change once it was asked.
     """
 
-    moments = Moved()
+    moments = Moved("prior.moments")
 
     if TYPE_CHECKING:  # which a dataclass may have as a field, and then it must not inherit them
 

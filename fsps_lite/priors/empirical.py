@@ -30,7 +30,7 @@ class Empirical(Answers):
 
     atoms: Float[Tensor, "N d"]
     log_weights: Float[Tensor, "N"]
-    sharded = Moved()
+    sharded = Moved("prior.sharded")
 
     def __post_init__(self) -> None:
         checks.floating("atoms", self.atoms, CALL)
