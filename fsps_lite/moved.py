@@ -7,7 +7,7 @@ from typing import NoReturn
 from fsps_lite.checks import complaint
 
 MOVED = {  # since 0.1.0
-    "finding.name": "finding.label",
+    "finding.name": "finding.label, of an fsps_lite.Finding",
     "fsps_lite.attention": "fsps_lite.engine.attention",
     "fsps_lite.behaviours": "fsps_lite.measures, and fsps_lite.GuidedUntil",
     "fsps_lite.beliefs": "fsps_lite.measures",
