@@ -1,0 +1,125 @@
+"""The house of fsps_lite: its floors hold, and no name in it hides another."""
+
+import inspect
+import os
+import pkgutil
+import shutil
+import subprocess
+from importlib import import_module
+from pathlib import Path
+
+import pytest
+
+import fsps_lite
+from tools import check
+
+ROOT = Path(__file__).resolve().parent.parent
+LIBRARY = ROOT / "fsps_lite"
+
+# What is built upwards, or through a wall: the file, the import, and how the linter names the two.
+BROKEN = [
+    (
+        "noise.py",
+        "from fsps_lite.diffusion import Diffusion",
+        "fsps_lite.noise -> fsps_lite.diffusion",
+    ),
+    (
+        "guidance/dps.py",
+        "from fsps_lite.samplers import ddpm",
+        "fsps_lite.guidance.dps -> fsps_lite.samplers",
+    ),
+    (
+        "operators.py",
+        "from fsps_lite.noise import Noise",
+        "fsps_lite.operators -> fsps_lite.noise",
+    ),
+    (
+        "diffusion.py",
+        "from fsps_lite.engine import attention",
+        "fsps_lite.diffusion -> fsps_lite.engine.attention",
+    ),
+    (
+        "priors/answers.py",
+        "from fsps_lite.priors.empirical import Empirical",
+        "No cycles are allowed in fsps_lite.priors.",
+    ),
+    (
+        "newcomer.py",
+        "from fsps_lite.types import State",
+        "fsps_lite.newcomer",
+    ),
+]
+
+
+@pytest.fixture
+def copy(tmp_path):
+    """The text of the library, and the project's own list of floors."""
+    shutil.copytree(LIBRARY, tmp_path / "fsps_lite", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(ROOT / "pyproject.toml", tmp_path)
+    return tmp_path
+
+
+def linted(folder):
+    """(status, text) of the command that `tools/check.py layers` runs, in this folder."""
+    environment = {**os.environ, "COLUMNS": "200", "PYTHONUTF8": "1"}
+    command = check.layers([], folder / "report.xml")
+    run = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
+    return run.returncode, run.stdout + run.stderr
+
+
+@pytest.mark.parametrize(("file", "line", "named"), BROKEN, ids=[file for file, *_ in BROKEN])
+def test_an_import_that_breaks_the_plan_is_named(copy, file, line, named):
+    assert named not in linted(copy)[1]
+    path = copy / "fsps_lite" / file
+    text = path.read_text(encoding="utf-8") if path.exists() else ""
+    path.write_text(f"{text}\n{line}\n", encoding="utf-8")
+    status, told = linted(copy)
+    assert status == 1, told
+    assert named in told, told
+
+
+def test_the_linter_leaves_nothing_behind(copy):
+    before = {path.name for path in copy.iterdir()}
+    linted(copy)
+    assert {path.name for path in copy.iterdir()} == before
+
+
+def test_the_floors_are_part_of_make_test_and_of_make_check():
+    assert check.PARTS["layers"] is check.layers
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    assert "tools/check.py lint format types layers changed" in makefile
+
+
+def modules():
+    """The name of every file and folder of the library that can be imported."""
+    files = list(LIBRARY.rglob("*.py"))
+    return {path.stem for path in files} | {path.parent.name for path in files}
+
+
+def public_functions():
+    """The functions in ``__all__`` of the library and of each room, as (room, name)."""
+    found = pkgutil.walk_packages(fsps_lite.__path__, "fsps_lite.")
+    rooms = [fsps_lite, *(import_module(module.name) for module in found if module.ispkg)]
+    for room in rooms:
+        for name in getattr(room, "__all__", ()):
+            if inspect.isfunction(getattr(room, name)):
+                yield room.__name__, name
+
+
+def hidden(functions, modules):
+    """The functions that are called as a module is: the one name would hide the other."""
+    return sorted(f"{room}.{name}" for room, name in functions if name in modules)
+
+
+def test_no_public_function_is_called_as_a_module_is():
+    functions = list(public_functions())
+    assert ("fsps_lite", "law") in functions
+    assert ("fsps_lite.problems", "trimodal") in functions
+    assert not hidden(functions, modules()), "call the file after the noun: laws.py holds `law`"
+
+
+@pytest.mark.parametrize(("file", "name"), [("law", "law"), ("diagnose", "diagnose")])
+def test_a_function_that_is_called_as_a_module_is_found(file, name):
+    assert file not in modules()
+    assert f"fsps_lite.{name}" in hidden(public_functions(), modules() | {file})
+    assert "fsps_lite.schedules.noise" in hidden([("fsps_lite.schedules", "noise")], modules())
