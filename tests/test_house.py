@@ -1,17 +1,20 @@
-"""The house of fsps_lite: its floors hold, and no name in it hides another."""
+"""The house of fsps_lite: its floors hold, its picture is true, and no name hides another."""
 
 import inspect
 import os
 import pkgutil
 import shutil
 import subprocess
+import xml.etree.ElementTree as ET
+from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 
+import grimp
 import pytest
 
 import fsps_lite
-from tools import check
+from tools import check, house, house_plan
 
 ROOT = Path(__file__).resolve().parent.parent
 LIBRARY = ROOT / "fsps_lite"
@@ -88,6 +91,82 @@ def test_the_floors_are_part_of_make_test_and_of_make_check():
     assert check.PARTS["layers"] is check.layers
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
     assert "tools/check.py lint format types layers changed" in makefile
+
+
+@pytest.fixture(scope="module")
+def today():
+    """The house as it stands."""
+    return house.read()
+
+
+def test_the_stored_picture_is_what_the_imports_say():
+    assert house.main(["--check"]) == 0, "draw it again: python tools/house.py"
+
+
+def test_a_picture_that_is_out_of_date_is_refused(monkeypatch, tmp_path, capsys):
+    monkeypatch.setattr(house, "TARGET", tmp_path / "house.svg")
+    assert house.main(["--check"]) == 1
+    assert house.main([]) == 0
+    assert house.main(["--check"]) == 0
+    text = house.TARGET.read_text(encoding="utf-8")
+    house.TARGET.write_text(text.replace("measures", "measure"), encoding="utf-8")
+    assert house.main(["--check"]) == 1
+    assert "python tools/house.py" in capsys.readouterr().out
+
+
+def test_its_imports_are_those_that_the_linter_sees(today):
+    graph = grimp.build_graph("fsps_lite", exclude_type_checking_imports=True, cache_dir=None)
+    for name in today.imports:
+        graph.squash_module(f"fsps_lite.{name}")
+    for name, imports in today.imports.items():
+        seen = graph.find_modules_directly_imported_by(f"fsps_lite.{name}")
+        assert {f"fsps_lite.{other}" for other in imports} == seen - {f"fsps_lite.{name}"}
+
+
+def test_every_file_stands_in_the_picture(today):
+    told = " ".join(ET.parse(house.TARGET).getroot().itertext()).split()
+    files = {path.stem for path in LIBRARY.rglob("*.py")} - {"__init__"}
+    assert {word.removesuffix(".py") for word in told} >= files
+    assert {f"{path.parent.name}/" for path in LIBRARY.glob("*/*.py")} <= set(told)
+
+
+def test_a_new_import_and_a_new_file_change_the_picture(copy, today):
+    assert house.draw(house.read(copy)) == house.draw(today)
+    (copy / "fsps_lite" / "samplers" / "daps.py").write_text("from fsps_lite import theory\n")
+    changed = house.read(copy)
+    assert ("samplers", "theory") in set(changed.arrows) - set(today.arrows)
+    assert "daps · exact" in house.draw(changed)
+
+
+def test_a_room_without_a_floor_is_refused(copy):
+    (copy / "fsps_lite" / "newcomer.py").write_text('"""New."""\n')
+    with pytest.raises(SystemExit, match="newcomer"):
+        house.read(copy)
+
+
+def test_an_arrow_that_follows_from_others_is_left_out():
+    floors = tuple((house_plan.Room(name, name),) for name in "abcd")
+    imports = {"a": "bcd", "b": "c", "c": "d", "d": ""}
+    small = house_plan.House(floors, {name: frozenset(those) for name, those in imports.items()})
+    assert small.arrows == [("a", "b"), ("b", "c")]  # and d is the ground
+    assert replace(small, imports=small.imports | {"b": frozenset()}).arrows[:2] == [
+        ("a", "b"),
+        ("a", "c"),
+    ]
+
+
+def test_no_box_and_no_lane_stands_on_another(today):
+    plan = house_plan.Plan(today)
+    for row in plan.nodes:
+        ends = sorted((plan.x[n] - plan.width[n] / 2, plan.x[n] + plan.width[n] / 2) for n in row)
+        assert ends[0][0] >= 0
+        assert ends[-1][1] <= house_plan.WIDTH
+        assert all(right < left for (_, right), (left, _) in zip(ends, ends[1:], strict=False))
+
+
+def test_contributors_see_it_first():
+    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    assert "](tools/house.svg)" in text.partition("\n## ")[0]
 
 
 def modules():

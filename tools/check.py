@@ -131,6 +131,7 @@ TESTS_OF = {
     "Makefile": ("check",),
     "CONTRIBUTING.md": ("check", "house"),
     "fsps_lite": ("house",),
+    "house_plan": ("house",),
     "book": ("twins", "book_laws", "references"),
     "priors": ("priors", "diffusion"),
     "engine": ("attention", "precision", "priors", "diffusion"),
