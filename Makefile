@@ -35,8 +35,8 @@ book: $(VENV)/.stamp-book ## build the book strictly (a warning is an error)
 test: $(VENV)/.stamp-test ## run every check of the project; the last line counts them
 	@$(PY) tools/check.py
 
-check: $(VENV)/.stamp-test ## the inner loop: lint, types, and the tests of what changed
-	@$(PY) tools/check.py lint format types changed
+check: $(VENV)/.stamp-test ## the inner loop: lint, types, floors, and the tests of what changed
+	@$(PY) tools/check.py lint format types layers changed
 
 test-long: $(VENV)/.stamp-test ## what takes too long for every day: all cases, all mutants
 	@$(PY) tools/check.py long

@@ -63,6 +63,11 @@ def types(notebooks: Sequence[Path], report: Path) -> list[str]:
     return [sys.executable, "-m", "mypy"]
 
 
+def layers(notebooks: Sequence[Path], report: Path) -> list[str]:
+    """import-linter, over the floors that pyproject.toml names; its cache would be left behind."""
+    return [program("lint-imports"), "--no-cache", "--no-logo"]
+
+
 def unit_tests(notebooks: Sequence[Path], report: Path) -> list[str]:
     """All of tests/ that is not marked as long."""
     chosen = [*WORKERS, *SHORT, NOT_YET]
@@ -91,12 +96,16 @@ def stored_outputs(notebooks: Sequence[Path], report: Path) -> list[str]:
 def strict_build(notebooks: Sequence[Path], report: Path) -> list[str]:
     """All pages anew: a page that is not read again would not repeat its warnings."""
     shutil.rmtree(ROOT / "_build", ignore_errors=True)
-    builder = shutil.which("jupyter-book", path=str(BIN)) or "jupyter-book"
-    return [builder, "build", "book", "-W", "-n", "--keep-going"]
+    return [program("jupyter-book"), "build", "book", "-W", "-n", "--keep-going"]
 
 
 def pages(notebooks: Sequence[Path], report: Path) -> list[str]:
     return [*PYTEST, f"--junitxml={report}", "tests/test_html.py"]
+
+
+def program(name: str) -> str:
+    """The command that was installed beside this Python."""
+    return shutil.which(name, path=str(BIN)) or name
 
 
 # In this order: the pages are looked at after they are built.
@@ -104,6 +113,7 @@ PARTS: dict[str, Part] = {
     "lint": lint,
     "format": layout,
     "types": types,
+    "layers": layers,
     "tests": unit_tests,
     "notebooks": stored_outputs,
     "book": strict_build,
@@ -115,11 +125,13 @@ OTHERS: dict[str, Part] = {"changed": changed_tests, "long": long_tests}
 TESTS_OF = {
     "README.md": ("readme", "environment"),
     "CITATION.cff": ("package",),
-    "pyproject.toml": ("environment",),
+    "pyproject.toml": ("environment", "house"),
     "constraints.txt": ("environment",),
     "environment.yml": ("environment",),
     "Makefile": ("check",),
-    "CONTRIBUTING.md": ("check",),
+    "CONTRIBUTING.md": ("check", "house", "skeletons"),
+    "fsps_lite": ("house", "skeletons"),
+    "house_plan": ("house",),
     "book": ("twins", "book_laws", "references"),
     "priors": ("priors", "diffusion"),
     "engine": ("attention", "precision", "priors", "diffusion"),

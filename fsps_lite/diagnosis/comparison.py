@@ -13,7 +13,7 @@ from fsps_lite.diagnosis.examination import MEASURES
 from fsps_lite.diagnosis.finding import Curve, Finding
 from fsps_lite.diagnosis.method import CALL, Method, name_of, score_of
 from fsps_lite.diagnosis.report import Report
-from fsps_lite.diagnosis.run import STOP, Run, run
+from fsps_lite.diagnosis.run import STOP, Run, run_of
 from fsps_lite.priors import Empirical
 from fsps_lite.problems import Problem
 from fsps_lite.types import PosteriorScore
@@ -49,10 +49,10 @@ def compare(
         raise ValueError(checks.complaint(what, list(methods), call))
     scores = {name: score_of(problem, method) for name, method in methods.items()}
     settings = {"n": n, "steps": steps, "seed": seed}
-    exact = run(problem, problem.posterior, MEASURES, n, steps, seed)
+    exact = run_of(problem, problem.posterior, MEASURES, n, steps, seed)
 
     def report(name: str, score: PosteriorScore) -> Report:
-        done = run(problem, score, MEASURES, n, steps, seed, exact=exact)
+        done = run_of(problem, score, MEASURES, n, steps, seed, exact=exact)
         return _report(name, settings, done, exact)
 
     return tuple(report(name, score) for name, score in scores.items())

@@ -69,7 +69,7 @@ class Run:
 Measure = Callable[[Run], Iterator[Finding | Curve]]
 
 
-def run(
+def run_of(
     problem: Problem,
     score: PosteriorScore,
     measures: Sequence[Measure],
