@@ -4,6 +4,8 @@ A cloud is ``(n, d)``. Two clouds from the same law are not at distance zero: re
 beside the one between two exact clouds of the same size.
 """
 
+import math
+
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -30,8 +32,9 @@ def wasserstein1(
         checks.floating(name, cloud, CALL)
         checks.shape(name, cloud, ("n", 1), CALL)
     checks.same_dtype("y", y, "x", x.dtype, CALL)
-    masses = _masses("x_weights", x_weights, x), _masses("y_weights", y_weights, y)
-    return _along(x.new_ones(1, 1), x, y, *masses).value
+    _check_weights("x_weights", x_weights, x)
+    _check_weights("y_weights", y_weights, y)
+    return _along(x.new_ones(1, 1), x, y, x_weights, y_weights).value
 
 
 def sliced_wasserstein(
@@ -102,22 +105,28 @@ def _along(
     W1 = int |F - G| is the mean over y minus the mean over x of the function with the slope
     sign(F - G), and has the error of that difference (Vallender, 1974).
     """
-    p, q = (c.new_full((len(c),), 1 / len(c)) if w is None else w for w, c in ((p, x), (q, y)))
     u = directions / directions.norm(dim=-1, keepdim=True)
     shadows, order = (torch.cat([x, y]) @ u.mT).mT.sort()
-    ahead = torch.cat([p, -q])[order].cumsum(-1)[:, :-1]  # F - G, and how long it is so
-    gaps = shadows.diff()
+    mass = torch.cat([_equal(x) if p is None else p, -_equal(y) if q is None else -q])
+    ahead, gaps = mass[order].cumsum(-1)[:, :-1], shadows.diff()  # F - G, and where it is so
     steps = torch.nn.functional.pad(ahead.sign() * gaps, (1, 0)).cumsum(-1)
     potential = torch.zeros_like(steps).scatter(1, order, steps).mean(0)
-    parts = zip((p, q), potential.split([len(x), len(y)]), strict=True)
-    error = sum(_variance_of_mean(w, part) for w, part in parts) ** 0.5
+    parts = zip(potential.split([len(x), len(y)]), (p, q), strict=True)
+    error = sum(_variance_of_mean(part, w) for part, w in parts) ** 0.5
     return Estimate(float((ahead.abs() * gaps).sum(-1).mean()), error)
 
 
-def _variance_of_mean(weights: Float[Tensor, "n"], values: Float[Tensor, "n"]) -> float:
-    """Of the weighted mean of independent values; for equal weights, their variance over n."""
+def _variance_of_mean(values: Float[Tensor, "n"], weights: Float[Tensor, "n"] | None) -> float:
+    """Of the mean of independent values; with weights, of the weighted one."""
+    if weights is None:
+        return float(values.var() / len(values)) if len(values) > 1 else math.nan
     squares = weights**2 * (values - weights @ values) ** 2
     return float(squares.sum() / (1 - (weights**2).sum()))
+
+
+def _equal(cloud: Float[Tensor, "n d"]) -> Float[Tensor, "n"]:
+    """The weights of points that have none."""
+    return cloud.new_full((len(cloud),), 1 / len(cloud))
 
 
 def _distances(x: Tensor, y: Tensor) -> Tensor:
@@ -127,10 +136,10 @@ def _distances(x: Tensor, y: Tensor) -> Tensor:
     return sum(sums, x.new_zeros(()))
 
 
-def _masses(name: str, weights: Tensor | None, cloud: Tensor) -> Tensor:
-    """Weights that sum to 1; equal ones when none are given."""
+def _check_weights(name: str, weights: Tensor | None, cloud: Tensor) -> None:
+    """Weights, where there are any, are those of a distribution."""
     if weights is None:
-        return cloud.new_full((len(cloud),), 1 / len(cloud))
+        return
     call = f"wasserstein1(x, y, {name}=torch.full_like({name[0]}[:, 0], 1 / len({name[0]})))"
     checks.floating(name, weights, call)
     checks.shape(name, weights, (len(cloud),), call)
@@ -138,7 +147,6 @@ def _masses(name: str, weights: Tensor | None, cloud: Tensor) -> Tensor:
     if bool((weights < 0).any()) or not abs(float(weights.sum()) - 1) < 1e-6:
         got = f"a sum of {float(weights.sum()):.6g} and a least of {float(weights.min()):.3g}"
         raise ValueError(checks.complaint(f"`{name}` must be >= 0 and sum to 1", got, call))
-    return weights
 
 
 def _check_pair(x: Tensor, y: Tensor) -> None:

@@ -676,3 +676,14 @@ def test_a_measure_of_ones_own_looks_at_the_run_and_stands_in_the_report(monkeyp
     assert found["only"].verdict == "alone"
     assert found["zero"].null == Estimate(0.0, 0.0)
     assert "only of DPS" in str(found)
+
+
+@pytest.mark.parametrize("ids", [("", "b"), ("a", "a")])
+def test_two_findings_do_not_share_an_id(monkeypatch, ids):
+    def twice(run):
+        for id in ids:
+            yield Finding("one", Estimate(1.0, 0.0), id=id)
+
+    monkeypatch.setattr(comparison, "MEASURES", (twice,))
+    with pytest.raises(ValueError, match="an `id` of its own"):
+        diagnose(problems.gaussian(), DPS, **TINY)

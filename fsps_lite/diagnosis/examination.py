@@ -17,6 +17,7 @@ from fsps_lite.measures import early_stopping, hallucination, mode_history, scor
 from fsps_lite.measures.hallucinations import share_error
 from fsps_lite.measures.spread import spread_ratio, spreads, true_spread
 from fsps_lite.partition import mode_weights
+from fsps_lite.problems import Problem
 from fsps_lite.samplers import Trajectory
 
 STOPS = 25  # times at which one might have stopped
@@ -85,16 +86,27 @@ def spread(run: Run) -> Iterator[Finding | Curve]:
 
 
 def beliefs(run: Run) -> Iterator[Finding | Curve]:
-    """The error of the score, where the truth would be; that of the exact one is 0."""
+    """The error of the score, where the truth would be, which for the exact one is 0; then stops.
+
+    One stream of random numbers serves both, as in version 0.1.
+    """
     if run.path is None or run.score is None:
         return
-    t, posterior = thinned(run.path, LOOKS).t, run.problem.posterior
+    g, t, posterior = run.generator(1), thinned(run.path, LOOKS).t, run.problem.posterior
     path_kl, relative = Estimate(0.0, 0.0), torch.zeros_like(t)
     if run.score is not posterior:
-        found = score_error(run.score, posterior, t, n=PATHS, generator=run.generator(1))
+        found = score_error(run.score, posterior, t, n=PATHS, generator=g)
         path_kl, relative = found.path_kl, found.relative
     yield Finding("path KL", path_kl, unit="nats", id="path_kl", truth=0.0)
     yield Curve("score_error", "score error", t, relative.sqrt().cpu())
+    yield stopped(run.problem, thinned(run.path, STOPS), g)
+
+
+def stopped(problem: Problem, path: Trajectory, g: torch.Generator) -> Curve:
+    """The distance of the denoised cloud, had one stopped earlier."""
+    clean = problem.posterior.sample(path.x.shape[1], 0.0, generator=g)
+    stops = early_stopping(path, problem.diffusion, clean, generator=g)
+    return Curve("stopped", "distance if stopped", path.t, stops.denoised)
 
 
 def commitment(run: Run) -> Iterator[Finding]:
@@ -106,15 +118,6 @@ def commitment(run: Run) -> Iterator[Finding]:
         yield Finding("commitment time", value, id="commitment")
 
 
-def stopping(run: Run) -> Iterator[Curve]:
-    """The distance of the denoised cloud, had one stopped earlier."""
-    if run.path is not None:
-        g, pick = run.generator(1), thinned(run.path, STOPS)
-        clean = run.problem.posterior.sample(len(run.cloud), 0.0, generator=g)
-        stops = early_stopping(pick, run.problem.diffusion, clean, generator=g)
-        yield Curve("stopped", "distance if stopped", pick.t, stops.denoised)
-
-
 MEASURES: tuple[Measure, ...] = (
     diverged,
     last_cloud,
@@ -123,7 +126,6 @@ MEASURES: tuple[Measure, ...] = (
     spread,
     beliefs,
     commitment,
-    stopping,
 )
 
 

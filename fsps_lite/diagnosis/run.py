@@ -9,6 +9,7 @@ import torch
 from jaxtyping import Bool
 from torch import Tensor
 
+from fsps_lite import checks
 from fsps_lite.diagnosis.finding import Curve, Finding
 from fsps_lite.problems import Problem
 from fsps_lite.samplers import Trajectory, ddpm, times
@@ -58,8 +59,14 @@ class Run:
     @cached_property
     def findings(self) -> dict[str, Finding | Curve]:
         """What each measure finds, by its id."""
-        found = (finding for measure in self.measures for finding in measure(self))
-        return {finding.id: finding for finding in found}
+        found: dict[str, Finding | Curve] = {}
+        for finding in (finding for measure in self.measures for finding in measure(self)):
+            if not finding.id or finding.id in found:
+                what = "each finding of a report needs an `id` of its own"
+                call = 'Finding("mean of x[0]", value, id="mean_of_x")'
+                raise ValueError(checks.complaint(what, repr(finding.id), call))
+            found[finding.id] = finding
+        return found
 
     def generator(self, stream: int) -> torch.Generator:
         """Fresh random numbers, the same for every run of this seed: one ``stream`` a measure."""

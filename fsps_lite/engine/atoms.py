@@ -1,7 +1,4 @@
-"""x_0 given x_t when x_0 is one of N atoms: attention, once or twice.
-
-Not part of the public interface.
-"""
+"""x_0 given x_t when x_0 is one of N atoms: attention, once or twice."""
 
 import math
 from collections.abc import Iterator

@@ -1,6 +1,6 @@
 """softmax(queries keys' + bias) values: what every average over atoms is.
 
-Not part of the public interface. Atoms are the keys and the values, noisy points the queries, and
+Atoms are the keys and the values, noisy points the queries, and
 logarithms of weights the bias: attention (Vaswani et al., 2017), so its fast kernels are ours. All
 of it streams: no more than ``BLOCK`` logits exist at a time, however many points and atoms meet.
 """

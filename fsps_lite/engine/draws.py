@@ -1,4 +1,4 @@
-"""One index a row, drawn by weights. Not part of the public interface."""
+"""One index a row, drawn by weights."""
 
 import torch
 from jaxtyping import Float, Int

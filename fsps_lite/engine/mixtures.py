@@ -1,7 +1,4 @@
-"""x_0 given x_t when x_0 is of a Gaussian mixture: a mixture again, of as many components.
-
-Not part of the public interface.
-"""
+"""x_0 given x_t when x_0 is of a Gaussian mixture: a mixture again, of as many components."""
 
 import math
 from dataclasses import dataclass

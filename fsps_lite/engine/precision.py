@@ -1,7 +1,4 @@
-"""Which arithmetic an average over atoms needs, so that its score is right to 1e-6.
-
-Not part of the public interface.
-"""
+"""Which arithmetic an average over atoms needs, so that its score is right to 1e-6."""
 
 import torch
 

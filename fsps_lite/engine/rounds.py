@@ -1,7 +1,4 @@
-"""x_0 given x_t when x_0 is an atom and round noise: a Gaussian of one width around each centre.
-
-Not part of the public interface.
-"""
+"""x_0 given x_t when x_0 is an atom and round noise: a Gaussian of one width around each centre."""
 
 from dataclasses import dataclass
 from functools import cached_property

@@ -1,6 +1,6 @@
 """A mixture on the line as points with weights, such that sums over the points are integrals.
 
-Not part of the public interface. An even grid is as exact as one likes for a smooth density, but
+An even grid is as exact as one likes for a smooth density, but
 wrong by its spacing squared at a kink, and by its spacing at a jump; operators have both.
 """
 
