@@ -4,6 +4,8 @@ Not part of the public interface. A particle that diverged is a finding and not 
 values of a state are never checked here: only what it is (dtype and shape).
 """
 
+from dataclasses import fields, is_dataclass
+
 import torch
 from torch import Tensor
 
@@ -92,3 +94,11 @@ def scalar_time(t: object, call: str) -> None:
     if isinstance(t, Tensor) and t.ndim:
         what = "`t` must be one number in [0, 1] for the whole cloud"
         raise ValueError(complaint(what, f"a tensor of shape {tuple(t.shape)}", call))
+
+
+def writes(one: object) -> list[int]:
+    """How often torch wrote into each tensor of a dataclass; in inference mode nobody counts."""
+    if isinstance(one, Tensor):
+        return [0 if one.is_inference() else one._version]
+    parts = fields(one) if is_dataclass(one) else ()
+    return [count for part in parts for count in writes(getattr(one, part.name))]

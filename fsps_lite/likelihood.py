@@ -1,7 +1,6 @@
 """The likelihood of a measurement: y = A(x) + noise."""
 
 from dataclasses import dataclass
-from functools import cached_property
 
 import torch
 from jaxtyping import Float
@@ -37,7 +36,7 @@ class Likelihood:
             m, dtype = len(self.operator.matrix), self.operator.matrix.dtype
             checks.shape("y", self.y, (m,), CALL)
             checks.same_dtype("y", self.y, "the operator", dtype, CALL)
-        _ = self.noise
+        Noise.of(self.noise_std, self.y)
 
     @classmethod
     def with_cov(
@@ -53,10 +52,11 @@ class Likelihood:
             raise ValueError(checks.complaint(what, noise_cov.tolist(), call))
         return cls(operator, y, factor)
 
-    @cached_property
+    @property
     def noise(self) -> Noise:
         """What ``noise_std`` is: one number, one a coordinate, or a factor."""
-        return Noise.of(self.noise_std, self.y)
+        std = torch.as_tensor(self.noise_std, dtype=self.y.dtype, device=self.y.device)
+        return Noise(std, len(self.y))
 
     @property
     def noise_factor(self) -> Float[Tensor, "m m"]:

@@ -35,13 +35,22 @@ def unit_time(t: Times) -> Tensor:
 
 
 def derivative(fn: Callable[[Tensor], Tensor], t: Times) -> Tensor:
-    """The derivative of ``fn`` at ``t``, elementwise, by automatic differentiation."""
-    with torch.enable_grad():
-        t = unit_time(t).detach().requires_grad_()
+    """The derivative of ``fn`` at ``t``, elementwise, by automatic differentiation.
+
+    Raises ValueError where ``fn`` moves and automatic differentiation does not see it.
+    """
+    with torch.inference_mode(False), torch.enable_grad():
+        t = unit_time(t).detach().clone().requires_grad_()
         value = fn(t).sum()
-        if not value.requires_grad:  # fn is a constant
-            return torch.zeros_like(t)
-        return torch.autograd.grad(value, t)[0]
+        if value.requires_grad:
+            return torch.autograd.grad(value, t)[0]
+    values = fn(torch.linspace(0.01, 0.99, 99, dtype=torch.float64, device=t.device))
+    if bool((values != values[0]).any()):
+        what = "automatic differentiation must see how a schedule depends on t"
+        got = "alpha or sigma without a gradient, as of a table that is looked up"
+        call = "a subclass of Schedule that defines drift(t) and diffusion(t) as well"
+        raise ValueError(checks.complaint(what, got, call))
+    return torch.zeros_like(t.detach())
 
 
 @dataclass(frozen=True)

@@ -28,6 +28,7 @@ from fsps_lite import (
     StepDPS,
     ZetaDPS,
     euler_maruyama,
+    diagnose,
     matched_log_likelihood,
     matched_score,
     problems,
@@ -543,3 +544,32 @@ def test_wrong_parameters_are_answered_with_the_right_call():
     zeta = ZetaDPS(Diffusion(prior, VP()), likelihood)
     with pytest.raises(ValueError, match="one `noise_std` for all measurements"):
         zeta(torch.zeros(3, 2, dtype=torch.float64), 0.3)
+
+
+def test_a_measurement_that_is_hit_exactly_pulls_nowhere():
+    """r / |r| is 0/0 there, and its limit 0: particles were lost by it."""
+    problem = problems.two_atoms(y=1.0)
+    score = ZetaDPS(problem.diffusion, problem.likelihood)
+    x = torch.tensor([[1.0], [0.9]], dtype=torch.float64)
+    at = problem.diffusion.at(x, 1e-4)
+    assert float(at.mean[0]) == 1.0
+    assert_close(score(x, 1e-4)[0], problem.diffusion(x, 1e-4)[0])
+    assert diagnose(problem, ZetaDPS, n=100, steps=20)["diverged"].value.value == 0
+
+
+@pytest.mark.parametrize("fn", [lambda x: x.detach().abs(), lambda x: x.detach().round()])
+def test_an_operator_without_a_gradient_is_named(fn):
+    problem = problems.absolute()
+    blind = Likelihood(Nonlinear(fn, "blind"), problem.likelihood.y, 0.3)
+    with pytest.raises(ValueError, match=r"A\(x\) must keep the gradient of x.*blind"):
+        DPS(problem.diffusion, blind)(torch.ones(3, 1, dtype=torch.float64), 0.3)
+
+
+@pytest.mark.parametrize("name", ["DPS", "ZetaDPS"])
+def test_guidance_through_a_nonlinear_operator_in_inference_mode(name):
+    problem = problems.absolute()
+    score = METHODS[name](problem.diffusion, problem.likelihood)
+    x = problem.posterior.sample(5, 0.3, generator=seeded(0))
+    wanted = score(x, 0.3)
+    with torch.inference_mode():
+        assert_close(score(x.clone(), 0.3), wanted, rtol=0, atol=0)

@@ -471,3 +471,14 @@ def test_the_defaults_come_as_near_as_chance_lets_anyone_see(name, monkeypatch):
         assert found < 1.5
     default = times(problem.schedule)
     assert_close(default, times(problem.schedule, 50, stop=benchmark.STOP, spacing="log_snr"))
+
+
+def test_heun_ends_at_0_with_a_step_of_euler():
+    """As the other integrators do; a slope at t = 0 would divide by sigma = 0."""
+    problem = problems.trimodal()
+    grid = torch.cat([times(VP(), 40), torch.zeros(1, dtype=torch.float64)])
+    x = VP().noise(300, 1, generator=seeded(0))
+    path = heun(problem.posterior, VP(), x, grid)
+    assert path.final.isfinite().all()
+    euler = ddim(problem.posterior, VP(), path.x[-2], grid[-2:])
+    assert_close(path.final, euler.final, rtol=1e-9, atol=1e-12)

@@ -69,7 +69,12 @@ def test_a_spread_a_row_may_be_mapped_over():
     assert_close(rows, score(x, 0.3), rtol=1e-10, atol=1e-10)
 
 
-def test_a_likelihood_looks_at_its_noise_once():
-    likelihood = Likelihood(Linear(torch.eye(2, **F64)), torch.zeros(2, **F64), 0.5)
-    assert likelihood.noise is likelihood.noise
+def test_a_likelihood_whose_noise_is_written_into_answers_with_the_new_one():
+    std, x = torch.full((2,), 0.5, **F64), torch.ones(1, 2, **F64)
+    likelihood = Likelihood(Linear(torch.eye(2, **F64)), torch.zeros(2, **F64), std)
+    before = likelihood.log_prob(x)
+    std.mul_(2.0)
+    fresh = Likelihood(likelihood.operator, likelihood.y, torch.ones(2, **F64))
+    assert_close(likelihood.log_prob(x), fresh.log_prob(x))
+    assert (likelihood.log_prob(x) - before).abs() > 0.1
     assert likelihood.to(torch.float32).noise.std.dtype == torch.float32

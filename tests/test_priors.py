@@ -666,3 +666,22 @@ def test_another_dtype(prior):
     bounds = {name: rounding(torch.float32, size, operations=5) for name, size in sizes.items()}
     assert_near(low, prior.denoise(x, 0.9, 0.4), bounds["mean"])
     assert_near(posterior.weights, prior.condition(likelihood).weights, bounds["weights"])
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_draws_of_many_atoms_are_those_of_the_weights(dtype):
+    """Of ten million equal atoms in float32 the upper half was drawn 55 times of a hundred."""
+    n, count = 40_000, 10_000_000
+    atoms = torch.arange(count, dtype=dtype).unsqueeze(-1)
+    drawn = Empirical.from_samples(atoms).sample(n, generator=seeded(0))
+    share = float((drawn >= count / 2).double().mean())
+    assert share == pytest.approx(0.5, abs=4 * 0.5 / n**0.5)
+
+
+def test_a_rare_atom_in_float32_is_drawn_as_often_as_its_mass():
+    rare = torch.full((200_000,), math.log(0.00144 / 100_000))
+    rare[:100_000] = math.log((1 - 0.00144) / 100_000)
+    atoms = torch.arange(200_000, dtype=torch.float32).unsqueeze(-1)
+    drawn = Empirical(atoms, rare).sample(200_000, generator=seeded(0))
+    found = float((drawn >= 100_000).double().mean())
+    assert found == pytest.approx(0.00144, abs=4 * (0.00144 / 200_000) ** 0.5)

@@ -300,3 +300,13 @@ def test_the_schedule_of_a_problem_is_the_papers():
     assert problems.trimodal().prior.means.flatten().tolist() == [-1.8, 0.2, 2.2]
     assert isinstance(problems.trimodal().prior, GaussianMixture)
     assert isinstance(problems.trimodal().likelihood.operator, Linear)
+
+
+def test_the_posterior_follows_a_measurement_that_is_written_into():
+    problem = problems.trimodal()
+    assert problem.posterior is problem.posterior
+    before = problem.posterior.prior.weights
+    problem.likelihood.y.add_(2.0)
+    fresh = problems.trimodal(y=float(problem.likelihood.y))
+    assert_close(problem.posterior.prior.weights, fresh.posterior.prior.weights)
+    assert (problem.posterior.prior.weights - before).abs().max() > 0.5

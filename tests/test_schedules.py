@@ -163,3 +163,30 @@ def test_noise_is_sigma_of_one(schedule):
     assert ((x.var(0) - variance).abs() < 4 * variance * (2 / n) ** 0.5).all()
     assert torch.equal(x, schedule.noise(n, 2, generator=seeded(1)))
     assert schedule.noise(3, 2, generator=seeded(1), dtype=torch.float32).dtype == torch.float32
+
+
+class Table(Schedule):
+    """A thousand betas that are looked up: autograd sees none of it."""
+
+    def alpha(self, t):
+        kept = torch.linspace(1.0, 0.01, 1001, dtype=torch.float64)
+        return kept[(torch.as_tensor(t, dtype=torch.float64) * 1000).round().long()]
+
+    def sigma(self, t):
+        return (1 - self.alpha(t) ** 2).sqrt()
+
+
+def test_what_autograd_does_not_see_is_not_taken_for_constant():
+    with pytest.raises(ValueError, match="must see how a schedule depends on t.*looked up"):
+        Table().drift(0.5)
+    assert float(VE().drift(0.5)) == 0.0  # whose alpha is a constant
+
+
+@pytest.mark.parametrize("schedule", [VP(), VE(), Cosine(), FlowMatching()])
+def test_derivatives_are_the_same_in_inference_mode(schedule):
+    """They were 0 there: no gradient was taken for no slope."""
+    wanted = schedule.drift(0.5), schedule.diffusion(0.5)
+    with torch.inference_mode():
+        found = schedule.drift(0.5), schedule.diffusion(0.5)
+        assert_close(found, wanted, rtol=0, atol=0)
+    assert float(wanted[1]) > 0.1

@@ -1,4 +1,8 @@
-"""One index a row, drawn by weights."""
+"""Indices drawn by weights: by inverting the cumulative weights, in float64.
+
+The same seed gives the same index on every version of torch, which ``multinomial`` does not; nor
+does it draw float32 weights of many atoms right, or draw from more than 2^24 of them.
+"""
 
 import torch
 from jaxtyping import Float, Int
@@ -6,13 +10,23 @@ from torch import Tensor
 
 
 def pick(weights: Float[Tensor, "n K"], generator: torch.Generator) -> Int[Tensor, "n"]:
-    """Draw an index in each row with probability proportional to its weight.
-
-    By inverting the cumulative weights at one uniform number a row, in float64. The same seed gives
-    the same index on every version of torch, which ``multinomial`` does not.
-    """
+    """An index in each row, with probability proportional to its weight."""
     edges = weights.double().cumsum(-1)
     shape, device = (len(weights), 1), generator.device
     u = torch.rand(shape, generator=generator, dtype=torch.float64, device=device)
-    place = torch.searchsorted(edges, u * edges[:, -1:], right=True)
-    return place.squeeze(-1).clamp(max=weights.shape[-1] - 1)  # u * total may round to the total
+    return _found(edges, u * edges[:, -1:]).squeeze(-1)
+
+
+def pick_many(
+    log_weights: Float[Tensor, "K"], n: int, generator: torch.Generator
+) -> Int[Tensor, "n"]:
+    """``n`` indices of one set of weights, with replacement."""
+    edges = log_weights.double().softmax(0).cumsum(0)
+    u = torch.rand(n, generator=generator, dtype=torch.float64, device=generator.device)
+    return _found(edges, u * edges[-1])
+
+
+def _found(edges: Tensor, u: Tensor) -> Tensor:
+    """The first index whose edge lies above u, so that no weight is no chance."""
+    place = torch.searchsorted(edges, u, right=True)
+    return place.clamp(max=edges.shape[-1] - 1)  # u times the total may round to the total

@@ -7,6 +7,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from fsps_lite import checks
 from fsps_lite.denoising import DenoisingPosterior
 from fsps_lite.diffusion import Diffusion
 from fsps_lite.guidance.guidance import Guidance, require_linear
@@ -81,9 +82,14 @@ def operator_vjp(likelihood: Likelihood, m: State, v: Measurement) -> State:
     """A'(m)' v, the operator's Jacobian at ``m`` transposed: a matrix product, or one backward."""
     if isinstance(likelihood.operator, Linear):
         return v @ likelihood.operator.matrix
-    with torch.enable_grad():
-        m = m.detach().requires_grad_()
-        return torch.autograd.grad(likelihood.operator(m), m, v)[0]
+    with torch.inference_mode(False), torch.enable_grad():
+        m = m.detach().clone().requires_grad_()
+        y = likelihood.operator(m)
+        if not y.requires_grad:
+            what = "guidance differentiates the operator: A(x) must keep the gradient of x"
+            call = "Nonlinear(lambda x: x.abs(), 'absolute'), without detach or numpy in it"
+            raise ValueError(checks.complaint(what, f"{likelihood.operator} without one", call))
+        return torch.autograd.grad(y, m, v.clone())[0]
 
 
 def transported(likelihood: Likelihood, V: Spread) -> Float[Tensor, "*batch m m"] | None:

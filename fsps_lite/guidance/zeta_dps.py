@@ -80,9 +80,10 @@ class StepDPS(Guidance):
 
 
 def misfit_direction(likelihood: Likelihood, at: DenoisingPosterior) -> State:
-    """J'A'(r / |r|): minus the gradient in x_t of |y - A(m)|. Not defined where r = 0."""
+    """J'A'(r / |r|): minus the gradient in x_t of |y - A(m)|; 0 where y is hit, r = 0."""
     residual = likelihood.y - likelihood.operator(at.mean)
-    unit = residual / residual.norm(dim=-1, keepdim=True)
+    length = residual.norm(dim=-1, keepdim=True)
+    unit = residual / length.where(length > 0, 1.0)
     return at.vjp(operator_vjp(likelihood, at.mean, unit))
 
 

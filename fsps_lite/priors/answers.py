@@ -1,7 +1,7 @@
 """The questions that one asks of a prior, each read off the one that it answers itself."""
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -38,7 +38,7 @@ class Answers(ABC):
         zeros = f"torch.zeros(5, {self.dim}, dtype={self.dtype})"
         call = f"prior.denoise({zeros}, alpha=0.8, sigma=0.6)"
         checks.state("x", x, self.dim, self.dtype, call)
-        if self._writes != self._writes_at_first:
+        if self._writes_at_first != checks.writes(self):
             what = "a prior that was asked must stay as it is: some of what it keeps is computed"
             call = f"{type(self).__name__}(...), a new one of the new tensors"
             raise RuntimeError(checks.complaint(what, "tensors that were written into", call))
@@ -66,16 +66,9 @@ class Answers(ABC):
         """Without what was counted: a copy in another process has been asked for nothing."""
         return {name: kept for name, kept in vars(self).items() if name != "_writes_at_first"}
 
-    @property
-    def _writes(self) -> list[int]:
-        """How often torch wrote into each tensor; of one of inference mode nobody knows it."""
-        values = [getattr(self, field.name) for field in fields(self)]  # type: ignore[arg-type]
-        tensors = [value for value in values if isinstance(value, Tensor)]
-        return [0 if tensor.is_inference() else tensor._version for tensor in tensors]
-
     @cached_property
     def _writes_at_first(self) -> list[int]:
-        return self._writes
+        return checks.writes(self)
 
 
 @dataclass(frozen=True, eq=False)

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from fsps_lite import checks
 from fsps_lite.engine.atoms import AtomPosterior, Centred
+from fsps_lite.engine.draws import pick_many
 from fsps_lite.moved import Moved
 from fsps_lite.priors.answers import Answers
 from fsps_lite.types import LogDensity, LogLikelihood, Scale, State, Where
@@ -91,8 +92,7 @@ class Empirical(Answers):
     def sample(self, n: int, *, generator: torch.Generator) -> State:
         """Draw ``n`` atoms with their weights, with replacement. ``(n, d)``."""
         checks.count("n", n, "prior.sample(1000, generator=torch.Generator().manual_seed(0))")
-        index = self.weights.multinomial(n, replacement=True, generator=generator)
-        return self.atoms[index]
+        return self.atoms[pick_many(self.log_weights, n, generator)]
 
     def condition(self, likelihood: LogLikelihood) -> "Empirical":
         """Bayes: multiply each weight by p(y | atom). Any object with ``log_prob(x)`` will do."""

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from fsps_lite import checks
 from fsps_lite.engine.atoms import Centred
+from fsps_lite.engine.draws import pick_many
 from fsps_lite.engine.mixtures import Components, MixturePosterior
 from fsps_lite.engine.rounds import Round, RoundPosterior
 from fsps_lite.likelihood import Likelihood
@@ -99,7 +100,7 @@ class GaussianMixture(Answers):
     def sample(self, n: int, *, generator: torch.Generator) -> State:
         """Draw ``n`` points: a component by its weight, then a point of it. ``(n, d)``."""
         checks.count("n", n, "prior.sample(1000, generator=torch.Generator().manual_seed(0))")
-        k = self.weights.multinomial(n, replacement=True, generator=generator)
+        k = pick_many(self.log_weights, n, generator)
         known = self._components
         return self.means[k] + known.colour(k, known.variances.sqrt()[k], generator)
 

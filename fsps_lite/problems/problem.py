@@ -1,7 +1,6 @@
 """A problem: what was measured, and what was known before."""
 
 from dataclasses import dataclass, field, replace
-from functools import cached_property
 
 import torch
 
@@ -46,14 +45,22 @@ class Problem:
         """The prior at every diffusion time: all that a sampler may know, beside the likelihood."""
         return Diffusion(self.prior, self.schedule)
 
-    @cached_property
+    @property
     def posterior(self) -> Diffusion:
         """The exact posterior at every diffusion time.
 
         Closed form where there is one; for a nonlinear operator on a mixture, quadrature (d <= 2),
         exact to 1e-6 where sigma(t) is above 0.004 for d = 1, and above the spacing of a grid of
         401 x 401 points for d = 2. Raises ValueError where neither exists, and says what does.
+        Computed once, and anew when torch has written into y or another tensor of the problem.
         """
+        writes = checks.writes(self)
+        if vars(self).get("_writes") != writes:
+            vars(self).update(_writes=writes, _posterior=self._conditioned())
+        posterior: Diffusion = vars(self)["_posterior"]
+        return posterior
+
+    def _conditioned(self) -> Diffusion:
         prior, nonlinear = self.prior, not isinstance(self.likelihood.operator, Linear)
         if nonlinear and isinstance(prior, GaussianMixture):
             prior = self._quadrature(prior)

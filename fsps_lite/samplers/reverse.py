@@ -79,7 +79,7 @@ def heun(score: PosteriorScore, schedule: Schedule, x: State, t: Tensor) -> Traj
         dr = schedule.sigma(s) / schedule.alpha(s) - schedule.sigma(t) / schedule.alpha(t)
         u = x / schedule.alpha(t)
         first = slope(u, t)
-        second = slope(u + dr * first, s)
+        second = slope(u + dr * first, s) if schedule.sigma(s) > 0 else first  # Euler, into t = 0
         return schedule.alpha(s) * (u + dr * (first + second) / 2)
 
     return march(step, x, t)
