@@ -5,7 +5,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from fsps_lite import checks
-from fsps_lite.priors import GaussianMixture
+from fsps_lite.priors import Empirical, GaussianMixture
+from fsps_lite.types import Prior
 
 
 def mode_weights(
@@ -23,3 +24,12 @@ def mode_weights(
     k = shares[shares.isfinite().all(-1)].argmax(-1)
     share = torch.bincount(k, minlength=len(modes.means)).to(x.dtype) / len(x)
     return share, (share * (1 - share) / len(x)).sqrt()
+
+
+def true_weights(posterior: Prior, modes: GaussianMixture) -> list[float | None]:
+    """The share of the posterior's own points in each mode; None where it is not made of points."""
+    if not isinstance(posterior, Empirical):
+        return [None] * len(modes.means)
+    k = modes.responsibilities(posterior.atoms).argmax(-1)
+    shares = posterior.weights.new_zeros(len(modes.means)).index_add(0, k, posterior.weights)
+    return list(shares.tolist())

@@ -10,10 +10,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
+from jaxtyping import Float
 from torch import Tensor
 
 from fsps_lite import checks
-from fsps_lite.types import State, Times
+from fsps_lite.types import State, Time, Times
 
 
 def unit_time(t: Times) -> Tensor:
@@ -81,6 +82,15 @@ class Schedule(ABC):
         """log(alpha^2 / sigma^2), the log signal-to-noise ratio, in nats (Kingma et al., 2021)."""
         return 2 * self.alpha(t).log() - self.variance(t).log()
 
+    def time_of(self, log_snr: Float[Tensor, "*times"]) -> Float[Tensor, "*times"]:
+        """The times at which the log-SNR, which falls with t, has these values, by bisection."""
+        low, high = torch.zeros_like(log_snr), torch.ones_like(log_snr)
+        for _ in range(64):
+            middle = (low + high) / 2
+            noisy = self.log_snr(middle) < log_snr
+            low, high = torch.where(noisy, low, middle), torch.where(noisy, middle, high)
+        return (low + high) / 2
+
     def drift(self, t: Times) -> Tensor:
         """d log alpha / dt, the factor of x in dx = drift x dt + sqrt(diffusion) dw."""
         return derivative(lambda s: self.alpha(s).log(), t)
@@ -90,14 +100,20 @@ class Schedule(ABC):
         return derivative(self.variance, t) - 2 * self.drift(t) * self.variance(t)
 
     def noise(
-        self, n: int, dim: int, *, generator: torch.Generator, dtype: torch.dtype = torch.float64
+        self,
+        n: int,
+        dim: int,
+        *,
+        t: Time = 1.0,
+        generator: torch.Generator,
+        dtype: torch.dtype = torch.float64,
     ) -> State:
-        """``n`` points of noise, sigma(1) eps: where a reverse process starts. ``(n, dim)``."""
+        """``n`` points of noise, sigma(t) eps: where a reverse process starts. ``(n, dim)``."""
         call = "schedule.noise(1000, 1, generator=torch.Generator().manual_seed(0))"
         checks.count("n", n, call)
         checks.count("dim", dim, call)
         eps = torch.randn(n, dim, generator=generator, dtype=dtype, device=generator.device)
-        return self.sigma(1.0) * eps
+        return self.sigma(t) * eps
 
 
 @dataclass(frozen=True)

@@ -434,8 +434,12 @@ CASES = {
     "stop below 0": Case(lambda: times(VP(), 5, stop=-0.1), V, "stop", "stop=-0.1"),
     "stop NaN": Case(lambda: times(VP(), 5, stop=math.nan), V, "stop", "stop=nan"),
     "stop at 0 in log-SNR": Case(lambda: times(VP(), 5, stop=0.0), V, "stop", "stop=0.0"),
-    "start with no signal": Case(lambda: times(FlowMatching(), 5), V, "start", "start=1.0"),
-    "start with hardly any signal": Case(lambda: times(Cosine(), 5), V, "start", "6.1e-17"),
+    "start with no signal": Case(
+        lambda: times(FlowMatching(), 5, start=1.0), V, "start", "start=1.0"
+    ),
+    "start with hardly any signal": Case(
+        lambda: times(Cosine(), 5, start=1.0), V, "start", "6.1e-17"
+    ),
     "a spacing that is none": Case(lambda: times(VP(), 5, spacing="even"), V, "spacing", "'even'"),
     # metrics
     "w1 in the plane": Case(lambda: wasserstein1(X, X), V, "x", "(3, 2)"),

@@ -1,7 +1,7 @@
 """Diagnose any sampler: what it believes, what it does, beside the exact one."""
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 import torch
@@ -11,25 +11,42 @@ from torch import Tensor
 from fsps_lite import checks
 from fsps_lite.diagnosis.examination import MEASURES
 from fsps_lite.diagnosis.finding import Curve, Finding
-from fsps_lite.diagnosis.method import CALL, Method, name_of, score_of
+from fsps_lite.diagnosis.method import Method, name_of, score_of
 from fsps_lite.diagnosis.report import Report
-from fsps_lite.diagnosis.run import STOP, Run, run_of
+from fsps_lite.diagnosis.run import STOP, Integrator, Run, Sampling, run_of
 from fsps_lite.priors import Empirical
 from fsps_lite.problems import Problem
-from fsps_lite.types import PosteriorScore
+from fsps_lite.samplers import dpm_solver
+from fsps_lite.types import PosteriorScore, Time
+
+FEWEST = 2.0  # atoms of effective size, below which a posterior of samples says nothing of spread
+ENOUGH = 21  # atoms: fewer are a prior that is meant, and no sample of one
 
 
 def diagnose(
-    problem: Problem, method: Method, *, n: int = 2000, steps: int = 250, seed: int = 0
+    problem: Problem,
+    method: Method,
+    *,
+    n: int = 2000,
+    steps: int = 250,
+    seed: int = 0,
+    start: float | None = None,
+    stop: float = STOP,
+    integrator: Integrator = dpm_solver,
+    grid: Float[Tensor, "T"] | None = None,
+    start_from: Float[Tensor, "n d"] | None = None,
 ) -> Report:
     """Run ``method`` beside the exact posterior and report every difference with its error.
 
     ``method(prior, likelihood)`` returns a posterior score: a class such as DPS, or a function.
-    ``n`` particles take ``steps`` ancestral steps on an even log-SNR grid, twice: once more with
-    twice the steps, to tell the method from the integrator. The exact sampler starts from the same
-    noise and uses the same random numbers.
+    ``n`` particles take ``steps`` steps of ``integrator``, even in log-SNR from ``start`` to
+    ``stop``, or those of a ``grid`` of your own; and once more with twice the steps, to tell the
+    method from the integrator. The default comes nearest to the law of an exact score, of all
+    integrators with as many scores (benchmarks/integrators.py). The exact sampler starts from the
+    same noise, or from the cloud ``start_from``, and uses the same random numbers.
     """
-    return compare(problem, {name_of(method): method}, n=n, steps=steps, seed=seed)[0]
+    how = Sampling(n, steps, seed, start, stop, integrator, grid, start_from)
+    return compared(problem, {name_of(method): method}, how)[0]
 
 
 def compare(
@@ -39,41 +56,58 @@ def compare(
     n: int = 2000,
     steps: int = 250,
     seed: int = 0,
+    start: float | None = None,
+    stop: float = STOP,
+    integrator: Integrator = dpm_solver,
+    grid: Float[Tensor, "T"] | None = None,
+    start_from: Float[Tensor, "n d"] | None = None,
 ) -> tuple[Report, ...]:
     """A :class:`Report` for each of ``{name: method}``, all against one exact run."""
-    checks.count("n", n, CALL)
-    checks.count("steps", steps, CALL)
+    how = Sampling(n, steps, seed, start, stop, integrator, grid, start_from)
+    return compared(problem, methods, how)
+
+
+def compared(problem: Problem, methods: Mapping[str, Method], how: Sampling) -> tuple[Report, ...]:
+    """The same, for runs that are made like this."""
     if "exact" in methods:
         what = "a method may not be called 'exact', which is the name of what it is compared with"
         call = "compare(problem, {'DPS': DPS, 'mine': my_method})"
         raise ValueError(checks.complaint(what, list(methods), call))
     scores = {name: score_of(problem, method) for name, method in methods.items()}
-    settings = {"n": n, "steps": steps, "seed": seed}
-    exact = run_of(problem, problem.posterior, MEASURES, n, steps, seed)
+    exact = run_of(problem, problem.posterior, MEASURES, how)
 
     def report(name: str, score: PosteriorScore) -> Report:
-        done = run_of(problem, score, MEASURES, n, steps, seed, exact=exact)
-        return _report(name, settings, done, exact)
+        done = run_of(problem, score, MEASURES, how, exact=exact)
+        return _report(name, how.settings, done, exact)
 
     return tuple(report(name, score) for name, score in scores.items())
 
 
 def diagnose_samples(
-    problem: Problem, samples: Float[Tensor, "n d"], *, name: str = "samples", seed: int = 0
+    problem: Problem,
+    samples: Float[Tensor, "n d"],
+    *,
+    time: Time = 0.0,
+    name: str = "samples",
+    seed: int = 0,
 ) -> Report:
-    """The half of a report that needs no score: for a sampler that hands in draws of p(x_0 | y).
+    """The half of a report that needs no score: for a sampler that hands in draws of p(x_time | y).
 
-    The samples ``(n, d)`` get the little noise that is left where :func:`diagnose` stops, and are
-    compared with as many exact draws.
+    ``time`` is where the sampler stopped, 0 if at the signal itself. The samples ``(n, d)`` get the
+    noise of a level that the prior can see, a twentieth of the distance between its atoms, and are
+    compared with as many exact draws of that level.
     """
     call = "diagnose_samples(problem, samples, name='my sampler')"
     checks.state("samples", samples, problem.prior.dim, problem.prior.dtype, call)
     checks.shape("samples", samples, ("n", problem.prior.dim), call)
     g, schedule = torch.Generator(problem.device).manual_seed(seed), problem.schedule
-    exact = problem.posterior.sample(len(samples), STOP, generator=g)
+    t = max(STOP, float(time), problem.resolution)
+    exact = problem.posterior.sample(len(samples), t, generator=g)
     eps = torch.randn(samples.shape, generator=g, dtype=samples.dtype, device=g.device)
-    noisy = schedule.alpha(STOP) * samples + schedule.sigma(STOP) * eps
-    found, null = (Run(problem, x, seed, MEASURES) for x in (noisy, exact))
+    shrunk = schedule.alpha(t) / schedule.alpha(time)
+    fresh = (schedule.variance(t) - shrunk**2 * schedule.variance(time)).clamp(min=0.0).sqrt()
+    noisy = shrunk * samples + fresh * eps
+    found, null = (Run(problem, x, seed, MEASURES, stop=t) for x in (noisy, exact))
     return _report(name, {"n": len(samples), "seed": seed}, found, null)
 
 
@@ -83,7 +117,9 @@ def _report(name: str, settings: Mapping[str, int], found: Run, exact: Run) -> R
     told = [_beside(found.findings.get(id), exact.findings.get(id)) for id in ids]
     findings = tuple(one for one in told if isinstance(one, Finding))
     curves = tuple(one for one in told if isinstance(one, Curve))
-    return Report(found.problem.name, name, settings, findings, curves, tuple(_notes(found)))
+    notes = *_few(found.problem), *_notes(found), *_misses(findings)
+    stars = not any(_few(found.problem))
+    return Report(found.problem.name, name, settings, findings, curves, notes, stars)
 
 
 def _beside(mine: Finding | Curve | None, exact: Finding | Curve | None) -> Finding | Curve | None:
@@ -116,3 +152,34 @@ def _notes(found: Run) -> Iterator[str]:
     if isinstance(posterior, Empirical) and isinstance(prior, Empirical):
         size, count = posterior.effective_size, len(posterior.atoms)
         yield f"the posterior's effective size is {size:.1f} of {count} atoms"
+
+
+def _misses(findings: Sequence[Finding]) -> Iterator[str]:
+    """Where the exact sampler itself is wrong, and what to do."""
+    other = "or start_from=problem.posterior.sample(n, 1.0, generator=g)"
+    missed = [finding for finding in findings if finding.missed]
+    for one in missed[:1]:
+        rest = f", and {len(missed) - 1} more" if len(missed) > 1 else ""
+        yield (
+            f"the exact sampler misses the truth: {one.label} {one.null}, truth {one.truth:.4g}"
+            f"{rest}. Take more steps, {other}"
+        )
+    for one in findings:
+        if one.id == "start" and one.significant:
+            yield (
+                f"the noise at the start is not the truth's there: {one.value} nats. Scale the "
+                f"data, take a schedule that forgets more, {other}"
+            )
+
+
+def _few(problem: Problem) -> Iterator[str]:
+    """Whether so few atoms count that nothing can be told of the posterior's width."""
+    posterior = problem.posterior.prior
+    if not isinstance(posterior, Empirical) or not isinstance(problem.prior, Empirical):
+        return
+    size, count = posterior.effective_size, len(posterior.atoms)
+    if size < FEWEST and count >= ENOUGH:
+        yield (
+            f"no stars: the posterior's effective size is {size:.1f} of {count} atoms, and so few "
+            "do not say how wide it is. Take more atoms, or more noise_std"
+        )

@@ -10,13 +10,13 @@ from dataclasses import replace
 import torch
 
 from fsps_lite.diagnosis.finding import Curve, Finding
-from fsps_lite.diagnosis.run import STOP, Measure, Run
+from fsps_lite.diagnosis.run import Measure, Run
 from fsps_lite.distances import distance
 from fsps_lite.estimate import Estimate
 from fsps_lite.measures import early_stopping, hallucination, mode_history, score_error
 from fsps_lite.measures.hallucinations import share_error
 from fsps_lite.measures.spread import spread_ratio, spreads, true_spread
-from fsps_lite.partition import mode_weights
+from fsps_lite.partition import mode_weights, true_weights
 from fsps_lite.problems import Problem
 from fsps_lite.samplers import Trajectory
 
@@ -36,17 +36,18 @@ def last_cloud(run: Run) -> Iterator[Finding]:
     g, problem, x, modes = run.generator(2), run.problem, run.cloud, run.problem.modes
     if len(x) < 2:
         return
-    truth = problem.posterior.sample(len(run.ended), STOP, generator=g)
+    truth = problem.posterior.sample(len(run.ended), run.stop, generator=g)
     yield Finding("distance", distance(x, truth, generator=g), unit="units of x", id="distance")
-    ratio = spread_ratio(x, problem.posterior, STOP)
+    ratio = spread_ratio(x, problem.posterior, run.stop)
     yield Finding("spread ratio at the end", ratio, id="spread_end", truth=1.0)
     if modes is None:
         return
-    shares, _ = mode_weights(x / problem.schedule.alpha(STOP), modes)
-    for k, share in enumerate(shares.tolist(), start=1):
+    shares, _ = mode_weights(x / problem.schedule.alpha(run.stop), modes)
+    known = true_weights(problem.posterior.prior, modes)
+    for k, (share, true) in enumerate(zip(shares.tolist(), known, strict=True), start=1):
         value = Estimate(share, share_error(share, len(x)))
-        yield Finding(f"weight of mode {k}", value, id=f"weight_{k}")
-    h = hallucination(x, truth, problem, STOP, modes=modes, generator=g)
+        yield Finding(f"weight of mode {k}", value, id=f"weight_{k}", truth=true)
+    h = hallucination(x, truth, problem, run.stop, modes=modes, generator=g)
     yield Finding("hallucinated prior modes", h.prior_modes, id="hallucinated_prior")
     yield Finding("hallucinated likelihood modes", h.likelihood_only, id="hallucinated_likelihood")
     yield Finding("hallucinated nowhere", h.nowhere, id="hallucinated_nowhere")
@@ -118,6 +119,18 @@ def commitment(run: Run) -> Iterator[Finding]:
         yield Finding("commitment time", value, id="commitment")
 
 
+def started(run: Run) -> Iterator[Finding]:
+    """How far the noise that a run starts from is from the truth at that time: KL, in nats."""
+    if run.path is None or not run.started_from_noise:
+        return
+    t, posterior = run.path.t[0], run.problem.posterior
+    x = posterior.sample(len(run.ended), t, generator=run.generator(3))
+    noise = torch.distributions.Normal(0.0, run.problem.schedule.sigma(t).to(x))
+    apart = Estimate.of(posterior.log_prob(x, t) - noise.log_prob(x).sum(-1))
+    exact = Estimate(0.0, 0.0)
+    yield Finding("mismatch of the start", apart, exact, unit="nats", id="start", truth=0.0)
+
+
 MEASURES: tuple[Measure, ...] = (
     diverged,
     last_cloud,
@@ -126,6 +139,7 @@ MEASURES: tuple[Measure, ...] = (
     spread,
     beliefs,
     commitment,
+    started,
 )
 
 

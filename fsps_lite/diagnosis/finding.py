@@ -43,10 +43,18 @@ class Finding:
         return self.verdict == "differs"
 
     @property
-    def cells(self) -> tuple[str, str, str, str]:
-        """The row of a table: label and unit, the method, the exact sampler, a mark."""
+    def missed(self) -> bool:
+        """Whether the exact sampler itself is more than four standard errors from the truth."""
+        if self.null is None or self.truth is None or not self.null.error > 0:
+            return False
+        return abs(self.null.value - self.truth) > 4 * self.null.error
+
+    @property
+    def cells(self) -> tuple[str, str, str, str, str]:
+        """The row of a table: label and unit, the method, the exact sampler, the truth, a mark."""
         label = f"{self.label} ({self.unit})" if self.unit else self.label
-        return label, str(self.value), str(self.null), "*" if self.significant else ""
+        truth = "" if self.truth is None else f"{self.truth:.4g}"
+        return label, str(self.value), str(self.null), truth, "*" if self.significant else ""
 
 
 @dataclass(frozen=True)

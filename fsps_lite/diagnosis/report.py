@@ -34,6 +34,7 @@ class Report:
     findings: tuple[Finding, ...]
     curves: tuple[Curve, ...] = field(repr=False)
     notes: tuple[str, ...] = ()
+    stars: bool = True  # False where the posterior is too few points to tell anything
 
     def __getitem__(self, name: str) -> Finding:
         """The finding of this label, or id; a wrong name lists those that exist."""
@@ -50,23 +51,32 @@ class Report:
         return f"{self.method} on {self.problem} ({settings})"
 
     @property
-    def rows(self) -> list[tuple[str, str, str, str]]:
+    def legend(self) -> tuple[str, ...]:
+        """What a star means, where there may be one."""
+        return (LEGEND,) if self.stars else ()
+
+    @property
+    def rows(self) -> list[tuple[str, ...]]:
         """The table, its head first."""
-        return [("", self.method, "exact", ""), *(f.cells for f in self.findings)]
+        rows = [("", self.method, "exact", "truth", ""), *(f.cells for f in self.findings)]
+        shown = 5 if self.stars else 4
+        return [row[:shown] for row in rows]
 
     def __str__(self) -> str:
-        widths = [max(len(row[i]) for row in self.rows) for i in range(4)]
+        widths = [max(map(len, column)) for column in zip(*self.rows, strict=True)]
         table = [
             "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
             for row in self.rows
         ]
-        return "\n".join([self.title, "", *table, "", LEGEND, *(f"- {n}" for n in self.notes)])
+        return "\n".join(
+            [self.title, "", *table, "", *self.legend, *(f"- {n}" for n in self.notes)]
+        )
 
     def _repr_html_(self) -> str:
         """The same as HTML, for notebooks."""
         head, *body = [[html.escape(cell) for cell in row] for row in self.rows]
         rows = "".join(f"<tr>{''.join(f'<td>{cell}</td>' for cell in row)}</tr>" for row in body)
-        notes = "".join(f"<li>{html.escape(note)}</li>" for note in (LEGEND, *self.notes))
+        notes = "".join(f"<li>{html.escape(note)}</li>" for note in (*self.legend, *self.notes))
         return (
             f"<p>{html.escape(self.title)}</p><table><thead><tr>"
             + "".join(f"<th>{cell}</th>" for cell in head)

@@ -1,29 +1,33 @@
 """What a sampler did on a problem, beside what the exact one did."""
 
+import inspect
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
 import torch
-from jaxtyping import Bool
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 from fsps_lite import checks
 from fsps_lite.diagnosis.finding import Curve, Finding
+from fsps_lite.diagnosis.method import CALL
 from fsps_lite.problems import Problem
-from fsps_lite.samplers import Trajectory, ddpm, times
-from fsps_lite.types import PosteriorScore, State
+from fsps_lite.samplers import Trajectory, dpm_solver, times
+from fsps_lite.schedules import Schedule
+from fsps_lite.types import PosteriorScore, State, Time
 
 FAR = 1e6  # from 0, in units of x: a particle that diverged
-STOP = 1e-3  # the time at which every run ends
+Integrator = Callable[..., Trajectory]  # (score, schedule, x, t), and a generator if it draws
+STOP = 1e-3  # the time at which a run ends
 
 
 @dataclass(frozen=True)
 class Run:
     """All that a measure may look at; the problem goes down with it.
 
-    ``ended`` is the last cloud, ``(n, d)`` at the time STOP. Where it was handed in there is no
+    ``ended`` is the last cloud, ``(n, d)`` at the time ``stop``. Where it was handed in there is no
     ``score`` and no ``went``, the path to it. ``finer`` is the run with twice the steps, of which
     the last cloud is kept, and ``exact`` that of the exact sampler, from the same noise; it has
     none itself. ``measures`` are what is asked of it.
@@ -37,6 +41,8 @@ class Run:
     went: Trajectory | None = None
     finer: "Run | None" = None
     exact: "Run | None" = None
+    stop: float = STOP
+    started_from_noise: bool = True
 
     @cached_property
     def alive(self) -> Bool[Tensor, "n"]:
@@ -76,30 +82,74 @@ class Run:
 Measure = Callable[[Run], Iterator[Finding | Curve]]
 
 
+@dataclass(frozen=True)
+class Sampling:
+    """How a run is made, for the method and the exact sampler alike.
+
+    ``n`` particles take ``steps`` steps from ``start`` to ``stop``, even in log-SNR, or those of
+    ``grid``. They start from noise of that level, or from the cloud ``start_from``, ``(n, d)``.
+    """
+
+    n: int = 2000
+    steps: int = 250
+    seed: int = 0
+    start: float | None = None
+    stop: float = STOP
+    integrator: Integrator = dpm_solver
+    grid: Float[Tensor, "T"] | None = None
+    start_from: Float[Tensor, "n d"] | None = None
+
+    def __post_init__(self) -> None:
+        checks.count("n", self.n, CALL)
+        checks.count("steps", self.steps, CALL)
+
+    @property
+    def settings(self) -> dict[str, int]:
+        """What a report prints of it."""
+        n = self.n if self.start_from is None else len(self.start_from)
+        steps = self.steps if self.grid is None else len(self.grid) - 1
+        return {"n": n, "steps": steps, "seed": self.seed}
+
+    def times(self, schedule: Schedule, finer: bool) -> Float[Tensor, "T"]:
+        """The grid of a run; ``finer`` has a time more between any two."""
+        if self.grid is None:
+            steps = 2 * self.steps if finer else self.steps
+            return times(schedule, steps, start=self.start, stop=self.stop)
+        middles = torch.stack([self.grid[:-1], (self.grid[:-1] + self.grid[1:]) / 2], -1).flatten()
+        return torch.cat([middles, self.grid[-1:]]) if finer else self.grid
+
+    def first(self, problem: Problem, t: Time, generator: torch.Generator) -> State:
+        """The cloud to start from: the same noise for every score."""
+        if self.start_from is not None:
+            return self.start_from
+        dim, dtype = problem.prior.dim, problem.prior.dtype
+        return problem.schedule.noise(self.n, dim, t=t, generator=generator, dtype=dtype)
+
+
 def run_of(
     problem: Problem,
     score: PosteriorScore,
     measures: Sequence[Measure],
-    n: int,
-    steps: int,
-    seed: int,
+    sampling: Sampling,
     *,
     exact: Run | None = None,
 ) -> Run:
-    """The ancestral sampler with this score, twice: also with twice the steps.
+    """What the integrator does with this score, on the grid and on a finer one.
 
     The same noise for every score: each starts from this seed.
     """
-    coarse, fine = (_path(problem, score, n, count, seed) for count in (steps, 2 * steps))
-    ended = Run(problem, coarse.final, seed, measures)
-    finer = replace(ended, ended=fine.final)
-    return replace(ended, score=score, went=coarse, finer=finer, exact=exact)
+    coarse, fine = (_path(problem, score, sampling, finer) for finer in (False, True))
+    ended = Run(problem, coarse.final, sampling.seed, measures, stop=float(coarse.t[-1]))
+    ended = replace(ended, started_from_noise=sampling.start_from is None)
+    twice = replace(ended, ended=fine.final)
+    return replace(ended, score=score, went=coarse, finer=twice, exact=exact)
 
 
-def _path(problem: Problem, score: PosteriorScore, n: int, steps: int, seed: int) -> Trajectory:
-    g = torch.Generator(problem.device).manual_seed(seed)
-    dtype, schedule = problem.prior.dtype, problem.schedule
-    noise = schedule.noise(n, problem.prior.dim, generator=g, dtype=dtype)
+def _path(problem: Problem, score: PosteriorScore, how: Sampling, finer: bool) -> Trajectory:
+    g, t = torch.Generator(problem.device).manual_seed(how.seed), how.times(problem.schedule, finer)
+    known = score, problem.schedule, how.first(problem, t[0], g), t
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=".*diverged")  # the report counts them
-        return ddpm(score, schedule, noise, times(schedule, steps, stop=STOP), generator=g)
+        if "generator" in inspect.signature(how.integrator).parameters:
+            return how.integrator(*known, generator=g)
+        return how.integrator(*known)  # the probability flow draws no noise

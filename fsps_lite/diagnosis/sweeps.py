@@ -5,10 +5,12 @@ from collections.abc import Mapping, Sequence
 import torch
 
 from fsps_lite import checks
-from fsps_lite.diagnosis.comparison import compare
+from fsps_lite.diagnosis.comparison import compared
 from fsps_lite.diagnosis.method import Method
 from fsps_lite.diagnosis.report import Report
-from fsps_lite.problems.problem import Problem
+from fsps_lite.diagnosis.run import STOP, Integrator, Sampling
+from fsps_lite.problems import Problem
+from fsps_lite.samplers import dpm_solver
 
 CALL = "sweep([problems.trimodal()], {'DPS': DPS}, seeds=[0, 1, 2], jobs=2)"
 
@@ -20,6 +22,9 @@ def sweep(
     seeds: Sequence[int],
     n: int = 2000,
     steps: int = 250,
+    start: float | None = None,
+    stop: float = STOP,
+    integrator: Integrator = dpm_solver,
     jobs: int | None = None,
 ) -> tuple[Report, ...]:
     """:func:`compare` for each problem and each seed, in ``jobs`` processes of one thread each.
@@ -35,7 +40,7 @@ def sweep(
         got = f"{len(problems)}, {len(methods)} and {len(seeds)}"
         raise ValueError(checks.complaint(what, got, CALL))
     tasks = [
-        delayed(_compare)(problem, methods, n, steps, seed)
+        delayed(_compare)(problem, methods, Sampling(n, steps, seed, start, stop, integrator))
         for problem in problems
         for seed in seeds
     ]
@@ -43,13 +48,11 @@ def sweep(
     return tuple(report for reports in found for report in reports)
 
 
-def _compare(
-    problem: Problem, methods: Mapping[str, Method], n: int, steps: int, seed: int
-) -> tuple[Report, ...]:
+def _compare(problem: Problem, methods: Mapping[str, Method], how: Sampling) -> tuple[Report, ...]:
     """One task: on one thread, for its neighbours have the other cores."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
-        return compare(problem, methods, n=n, steps=steps, seed=seed)
+        return compared(problem, methods, how)
     finally:
         torch.set_num_threads(threads)

@@ -14,6 +14,8 @@ from fsps_lite.types import Where
 
 MOST_MODES = 20  # atoms that are counted one by one
 POINTS = 401  # quadrature points an axis, in the plane
+SEEN = 0.05  # of the distance between atoms: the noise through which samples are compared
+MOST_COMPARED = 1000  # atoms whose distances are looked at
 REACH = 8.0  # how many standard deviations around each mean the quadrature covers
 
 
@@ -75,6 +77,20 @@ class Problem:
             return None
         width = 1e-3 * self.prior.total_variance.sqrt()
         return GaussianMixture.isotropic(self.prior.atoms, std=width.expand(len(self.prior.atoms)))
+
+    @property
+    def resolution(self) -> float:
+        """The time at which the noise, over alpha, is a twentieth of the distance between atoms.
+
+        Of the median atom to its next, among a thousand; 0 for a prior that is none of atoms.
+        """
+        if not isinstance(self.prior, Empirical):
+            return 0.0
+        atoms = self.prior.atoms[:MOST_COMPARED].double().unique(dim=0)
+        apart = torch.cdist(atoms, atoms).fill_diagonal_(torch.inf).amin(-1).median()
+        if not bool(apart.isfinite()):
+            return 0.0
+        return float(self.schedule.time_of(-2 * (SEEN * apart).log()))
 
     def finite_sample(self, n: int, *, generator: torch.Generator) -> Diffusion:
         """The posterior at every diffusion time when ``n`` samples stand for the prior."""
