@@ -16,6 +16,8 @@ from torch import Tensor
 from fsps_lite import checks
 from fsps_lite.types import State, Time, Times
 
+NOISY = -10.01  # the log-SNR of VP() at t = 1, where alpha is .0067
+
 
 def unit_time(t: Times) -> Tensor:
     """``t`` as a float64 tensor, elementwise in [0, 1].
@@ -91,6 +93,16 @@ class Schedule(ABC):
             low, high = torch.where(noisy, low, middle), torch.where(noisy, middle, high)
         return (low + high) / 2
 
+    @property
+    def start(self) -> float:
+        """Where a reverse process starts: at 1, if the log-SNR there is not below NOISY, or at it.
+
+        A cloud of noise without any signal says nothing of the next step.
+        """
+        if self.log_snr(1.0) >= NOISY:
+            return 1.0
+        return float(self.time_of(torch.tensor(NOISY, dtype=torch.float64, device="cpu")))
+
     def drift(self, t: Times) -> Tensor:
         """d log alpha / dt, the factor of x in dx = drift x dt + sqrt(diffusion) dw."""
         return derivative(lambda s: self.alpha(s).log(), t)
@@ -104,16 +116,19 @@ class Schedule(ABC):
         n: int,
         dim: int,
         *,
-        t: Time = 1.0,
+        t: Time | None = None,
         generator: torch.Generator,
         dtype: torch.dtype = torch.float64,
     ) -> State:
-        """``n`` points of noise, sigma(t) eps: where a reverse process starts. ``(n, dim)``."""
+        """``n`` points of noise, sigma(t) eps: where a reverse process starts. ``(n, dim)``.
+
+        Without a ``t`` it is that of :attr:`start`.
+        """
         call = "schedule.noise(1000, 1, generator=torch.Generator().manual_seed(0))"
         checks.count("n", n, call)
         checks.count("dim", dim, call)
         eps = torch.randn(n, dim, generator=generator, dtype=dtype, device=generator.device)
-        return self.sigma(t) * eps
+        return self.sigma(self.start if t is None else t) * eps
 
 
 @dataclass(frozen=True)

@@ -190,3 +190,13 @@ def test_derivatives_are_the_same_in_inference_mode(schedule):
         found = schedule.drift(0.5), schedule.diffusion(0.5)
         assert_close(found, wanted, rtol=0, atol=0)
     assert float(wanted[1]) > 0.1
+
+
+@pytest.mark.parametrize("schedule", [VP(), VE(), Cosine(), FlowMatching()])
+def test_a_schedule_says_where_to_start(schedule):
+    start, x = schedule.start, schedule.noise(4000, 1, generator=torch.Generator().manual_seed(0))
+    assert 0.98 < start <= 1.0
+    assert float(schedule.log_snr(start)) >= -10.01 - 1e-9
+    assert float(x.std() / schedule.sigma(start)) == pytest.approx(1.0, abs=4 / 8000**0.5)
+    asked = torch.tensor([-5.0, 0.0, 5.0], dtype=torch.float64)
+    assert_close(schedule.log_snr(schedule.time_of(asked)), asked, rtol=1e-9, atol=1e-9)

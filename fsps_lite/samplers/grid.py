@@ -9,8 +9,6 @@ from torch import Tensor
 from fsps_lite import checks
 from fsps_lite.schedules import Schedule
 
-NOISY = -10.01  # the log-SNR of VP() at t = 1, where alpha is .0067
-
 
 def times(
     schedule: Schedule,
@@ -28,7 +26,7 @@ def times(
     default, :func:`dpm_solver` is as near to the law of its score as 20,000 particles can tell, on
     every problem of the gallery with d <= 2 (benchmarks/integrators.py).
     """
-    start = _noisy(schedule) if start is None else start
+    start = schedule.start if start is None else start
     _check_grid(schedule, steps, start, stop, spacing)
     even = torch.linspace(0, 1, steps + 1, dtype=torch.float64, device="cpu")
     if spacing == "time":
@@ -38,13 +36,6 @@ def times(
         t = schedule.time_of(first + (last - first) * even)
     t[0], t[-1] = start, stop
     return t
-
-
-def _noisy(schedule: Schedule) -> float:
-    """The latest time that leaves enough signal to start from."""
-    if schedule.log_snr(1.0) >= NOISY:
-        return 1.0
-    return float(schedule.time_of(torch.tensor(NOISY, dtype=torch.float64, device="cpu")))
 
 
 def _check_grid(schedule: Schedule, steps: int, start: float, stop: float, spacing: str) -> None:
