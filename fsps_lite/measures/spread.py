@@ -22,6 +22,7 @@ def true_spread(posterior: Diffusion, t: Times) -> Float[Tensor, "*times"]:
         what = "a report compares spreads: the posterior's prior must know its `total_variance`"
         call = "Problem(name, Empirical.from_samples(x), likelihood), with samples of the prior"
         raise TypeError(checks.complaint(what, type(prior).__name__, call))
+    t = t.to(variance.device) if isinstance(t, Tensor) else t  # a grid lies on the CPU
     total = schedule.alpha_bar(t) * variance + schedule.variance(t) * prior.dim
     return total.sqrt()
 
