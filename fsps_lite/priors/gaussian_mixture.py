@@ -116,12 +116,12 @@ class GaussianMixture(Answers):
         """
         operator, noise = _linear(likelihood), likelihood.noise_cov
         predicted = operator(self.means)
-        cross = self.covs @ operator.matrix.mT
-        innovation = operator.matrix @ cross + noise
+        cross = operator.apply(self.covs)  # cov_k A'
+        innovation = operator.apply(cross.mT).mT + noise
         gain = torch.linalg.solve(innovation, cross.mT).mT
         normal = torch.distributions.MultivariateNormal(predicted, innovation)
         means = self.means + (gain @ (likelihood.y - predicted).unsqueeze(-1)).squeeze(-1)
-        keep = torch.eye(self.dim, device=gain.device).to(gain) - gain @ operator.matrix
+        keep = torch.eye(self.dim, device=gain.device).to(gain) - operator.adjoint(gain)
         covs = keep @ self.covs @ keep.mT + gain @ noise @ gain.mT  # Joseph: stays symmetric
         covs = (covs + covs.mT) / 2
         return GaussianMixture(self.log_weights + normal.log_prob(likelihood.y), means, covs)
