@@ -9,4 +9,4 @@ from fsps_lite.operators.fourier import fourier_magnitude, fourier_samples
 from fsps_lite.operators.images import downsample, mask
 from fsps_lite.operators.linear import Linear
 from fsps_lite.operators.nonlinear import Nonlinear
-from fsps_lite.operators.projections import projections
+from fsps_lite.operators.tomography import projections
