@@ -312,6 +312,13 @@ CASES = {
         "list",
         {"operator": CURVED.operator},
     ),
+    "a mixture of large images": Case(
+        lambda: GaussianMixture.isotropic(IMAGES, std=1.0),
+        V,
+        "means",
+        "(1, 196608)",
+        {"means": IMAGES, "Empirical": Empirical},
+    ),
     "a mask of numbers": Case(lambda: mask(torch.ones(3)), T, "observed", "torch.float32"),
     "a mask of indices": Case(lambda: mask([0, 3]), T, "observed", "list of torch.int64"),
     "a ragged mask": Case(lambda: mask([[True], [True, False]]), T, "observed", "list: "),
@@ -607,6 +614,14 @@ def test_an_error_says_what_is_wrong_what_was_got_and_what_would_be_right(case):
     # it runs as it stands, for somebody who has the names of our examples
     code = call.split(", where ")[0]
     eval(code, {**NAMES, **case.names})
+
+
+def test_a_large_matrix_is_not_printed_whole():
+    with pytest.raises(ValueError, match="definite, got") as caught:
+        Likelihood.with_cov(
+            Linear(torch.eye(300, **F64)), torch.zeros(300, **F64), -torch.eye(300, **F64)
+        )
+    assert len(str(caught.value)) < 1000
 
 
 def test_bad_input_is_not_repaired():

@@ -16,6 +16,7 @@ from fsps_lite.operators import Linear
 from fsps_lite.priors.answers import Answers
 from fsps_lite.types import Scale, State, Where
 
+LARGEST = 2**28  # numbers of the covariances of a mixture: 2 GB in float64
 CALL = "GaussianMixture.isotropic(torch.tensor([[-1.0], [1.0]]), std=0.3)"
 
 
@@ -66,6 +67,9 @@ class GaussianMixture(Answers):
             checks.floating(name, value, CALL)
             checks.shape(name, value, (k,), CALL)
             checks.positive(name, value, CALL, zero=zero)
+        if k * d**2 > LARGEST:
+            what = "the covariances of a mixture are matrices, and `means` has too many coordinates"
+            raise ValueError(checks.complaint(what, (k, d), "Empirical.from_samples(means)"))
         covs = std[:, None, None] ** 2 * torch.eye(d, dtype=means.dtype, device=means.device)
         return cls(weights.log(), means, covs)
 
