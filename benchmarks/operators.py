@@ -39,14 +39,15 @@ class Row:
         return f"{self.name:<52} {seconds:>7.2f} {self.most_s:>5g} {over:>8} {most:>8}"
 
 
-def conditioning() -> Row:
+def conditioning(noise_std: float | torch.Tensor = 10.0) -> Row:
     """50,000 atoms of 1,024 float32 numbers, conditioned on half of them."""
     atoms = torch.randn(50_000, 1024, generator=torch.Generator().manual_seed(0))
     prior, observed = fl.Empirical.from_samples(atoms), torch.arange(1024) < 512
     operator = fl.mask(observed, dtype=torch.float32)
-    likelihood = fl.Likelihood(operator, operator(atoms[0]), 10.0)
+    likelihood = fl.Likelihood(operator, operator(atoms[0]), noise_std)
     megabytes = atoms.numel() * 4e-6
-    name = "condition 50,000 x 1,024 atoms on 512 pixels"
+    full = isinstance(noise_std, torch.Tensor)
+    name = "the same, with correlated noise" if full else "condition 50,000 x 1,024 atoms on half"
     return Row(name, lambda: prior.condition(likelihood), megabytes, 1.0, 1.0)
 
 
@@ -70,6 +71,7 @@ def rows() -> list[Callable[[], Row]]:
     half = torch.rand(SHAPE, generator=torch.Generator().manual_seed(1)) < 0.5
     return [
         conditioning,
+        lambda: conditioning(10 * torch.eye(512) + torch.ones(512, 512).tril(-1) / 100),
         lambda: guided(fl.DPS, fl.mask(half), "half of 3 x 256 x 256 pixels", 10.0),
         lambda: guided(fl.PiGDM, fl.mask(half), "the same", 10.0),
         lambda: guided(fl.TMPD, fl.mask(half), "the same", 20.0),

@@ -387,6 +387,13 @@ CASES = {
         "98304",
         {"method": GUESS, "t": 0.5, "x": IMAGES},
     ),
+    "an image that is no row": Case(
+        lambda: OPERATOR(torch.zeros(3, 2, 1, **F64)),
+        V,
+        "x",
+        "(3, 2, 1)",
+        {"x": torch.zeros(3, 2, 1, **F64)},
+    ),
     "an adjoint of a signal": Case(lambda: OPERATOR.adjoint(torch.zeros(3, **F64)), V, "y", "(3,)"),
     "a mask of nothing": Case(lambda: mask(torch.tensor([False])), V, "observed", "none"),
     "downsample unevenly": Case(lambda: downsample(8, 3), V, "factor", "3"),

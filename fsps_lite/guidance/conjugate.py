@@ -13,6 +13,11 @@ TOLERANCE = 1e-6  # of the residual, over the right-hand side
 ROUNDINGS = 1e4  # of the dtype, where that is more: 1.2e-3 in float32
 
 
+def tolerance(dtype: torch.dtype) -> float:
+    """What a residual may be, over the right-hand side."""
+    return max(TOLERANCE, ROUNDINGS * torch.finfo(dtype).eps)
+
+
 def solved(
     product: Callable[[Tensor], Tensor],
     precondition: Callable[[Tensor], Tensor],
@@ -24,8 +29,7 @@ def solved(
     below the tolerance times |r|; it is measured anew at the end, and a row that is not done, for
     lack of iterations or because its matrix is not positive, is NaN: it diverged.
     """
-    tolerance = max(TOLERANCE, ROUNDINGS * torch.finfo(r.dtype).eps)
-    limit = tolerance * r.norm(dim=-1, keepdim=True)
+    limit = tolerance(r.dtype) * r.norm(dim=-1, keepdim=True)
     u, rest, along, size = torch.zeros_like(r), r, torch.zeros_like(r), torch.ones_like(limit)
     for _ in range(ITERATIONS):
         going = rest.norm(dim=-1, keepdim=True) > 0.5 * limit  # NaN is not above it

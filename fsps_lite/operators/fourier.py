@@ -20,7 +20,7 @@ def fourier_samples(sampled: Observed, *, dtype: torch.dtype = torch.float64) ->
     parts; a k that is its own -k has a real part only, without the factor. With all k sampled,
     m = d and the operator is a rotation.
     """
-    wanted = booleans("sampled", sampled)
+    wanted = booleans("sampled", sampled, "fourier_samples")
     if wanted.ndim not in (2, 3):
         what = "`sampled` must have shape (H, W) or (C, H, W)"
         call = "fourier_samples(torch.ones(8, 8, dtype=torch.bool))"

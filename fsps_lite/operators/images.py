@@ -26,7 +26,7 @@ def mask(observed: Observed, *, dtype: torch.dtype = torch.float64) -> Linear:
     ``observed`` holds booleans: a tensor, an array or nested lists, of the shape of the signal:
     ``(d,)``, ``(H, W)`` or ``(C, H, W)``. It is read as the row that ``observed.flatten()`` is.
     """
-    keep = booleans("observed", observed).flatten()
+    keep = booleans("observed", observed, "mask").flatten()
     chosen, place = places(keep)
     forth, back = partial(taken, chosen), partial(put_back, place)
     return Linear.of(forth, back, dim=len(keep), out=len(chosen), dtype=dtype).to(keep.device)
@@ -58,9 +58,9 @@ def image_shape(side: Side, call: str) -> tuple[int, int, int]:
     return channels, height, width
 
 
-def booleans(name: str, value: Observed) -> Bool[Tensor, "*shape"]:
+def booleans(name: str, value: Observed, asked: str) -> Bool[Tensor, "*shape"]:
     """Whether each coordinate is chosen, as a tensor: of a tensor, an array, or lists."""
-    call = "mask(torch.as_tensor([[0, 1], [1, 1]], dtype=torch.bool).flatten())"
+    call = f"{asked}(torch.as_tensor([[0, 1], [1, 1]], dtype=torch.bool))"
     what = f"`{name}` must hold booleans, one a coordinate"
     try:
         chosen = torch.as_tensor(value)

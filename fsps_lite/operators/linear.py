@@ -1,5 +1,6 @@
 """Linear operators: a matrix, or two functions in its place."""
 
+import math
 from dataclasses import dataclass
 from functools import cached_property, partial
 
@@ -98,6 +99,9 @@ class Linear:
     def _checked(self, name: str, value: Tensor, size: int, asked: str) -> Tensor:
         call = f"{asked}(torch.zeros(5, {size}, dtype={self.dtype}))"
         checks.floating(name, value, call)
+        for k in (2, 3):  # an image that is not yet a row
+            if value.ndim >= k and math.prod(value.shape[-k:]) == size != value.shape[-1]:
+                call = f"{asked}({name}.flatten({-k}))"
         checks.shape(name, value, (*value.shape[:-1], size), call)
         checks.same_dtype(name, value, "the matrix", self.dtype, call)
         return value
