@@ -45,7 +45,16 @@ from fsps_lite.measures import (
     score_error,
 )
 from fsps_lite.noise import Noise
-from fsps_lite.operators import Linear, Nonlinear, blur, downsample, fourier_magnitude, mask
+from fsps_lite.operators import (
+    Linear,
+    Nonlinear,
+    blur,
+    downsample,
+    fourier_magnitude,
+    fourier_samples,
+    mask,
+    projections,
+)
 from fsps_lite.partition import mode_weights
 from fsps_lite.priors import Denoiser, Empirical, GaussianMixture, ShardedEmpirical
 from fsps_lite.problems import Problem
@@ -86,7 +95,7 @@ __version__ = "0.2.0"
 __all__ = [  # a room a paragraph
     "Problem", "digits", "problems",
     "Likelihood", "Linear", "Noise", "Nonlinear", "blur", "downsample", "fourier_magnitude",
-    "mask",
+    "fourier_samples", "mask", "projections",
     "Denoiser", "DenoisingPosterior", "Diffusion", "Empirical", "GaussianMixture",
     "ShardedEmpirical",
     "Cosine", "FlowMatching", "Schedule", "VE", "VP",

@@ -10,11 +10,14 @@ import torch
 from torch import Tensor
 
 ADVICE = "Call it like this:"
+LONGEST = 500  # letters of what was got: a matrix may have millions
 
 
 def complaint(what: str, got: object, call: str) -> str:
     """The one form of our error messages."""
-    return f"{what}, got {got}. {ADVICE} {call}"
+    text = str(got)
+    text = text if len(text) <= LONGEST else f"{text[:LONGEST]}..."
+    return f"{what}, got {text}. {ADVICE} {call}"
 
 
 def floating(name: str, value: object, call: str) -> None:

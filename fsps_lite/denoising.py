@@ -98,9 +98,10 @@ class DenoisingPosterior(ABC):
 
     def _projected_cov(self, matrix: Float[Tensor, "m d"]) -> Float[Tensor, "*batch m m"]:
         """By min(m, d) products."""
-        m, d = matrix.shape
-        products = matrix @ self._products(matrix if m < d else self._eye)
-        return products if m < d else products @ matrix.mT
+        if len(matrix) >= matrix.shape[1]:
+            return matrix @ self._products(self._eye) @ matrix.mT
+        columns = [self._cov_product(v.expand_as(self._x)) @ matrix.mT for v in matrix]
+        return torch.stack(columns, dim=-1)
 
     @property
     def _eye(self) -> Float[Tensor, "d d"]:

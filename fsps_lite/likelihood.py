@@ -11,6 +11,8 @@ from fsps_lite.noise import CALL, Noise, Std
 from fsps_lite.operators import Linear, Nonlinear
 from fsps_lite.types import LogDensity, Measurement, State, Where
 
+ROWS = 4096  # signals at a time
+
 
 @dataclass(frozen=True)
 class Likelihood:
@@ -33,9 +35,8 @@ class Likelihood:
         checks.shape("y", self.y, ("m",), CALL)
         checks.finite("y", self.y, CALL)
         if isinstance(self.operator, Linear):
-            m, dtype = len(self.operator.matrix), self.operator.matrix.dtype
-            checks.shape("y", self.y, (m,), CALL)
-            checks.same_dtype("y", self.y, "the operator", dtype, CALL)
+            checks.shape("y", self.y, (self.operator.out,), CALL)
+            checks.same_dtype("y", self.y, "the operator", self.operator.dtype, CALL)
         Noise.of(self.noise_std, self.y)
 
     @classmethod
@@ -70,6 +71,8 @@ class Likelihood:
 
     def log_prob(self, x: State) -> LogDensity:
         """log p(y | x) for each row of ``x``, in nats, with its normaliser."""
+        if x.ndim == 2 and len(x) > ROWS:  # so that nothing of the size of y, a row, is kept
+            return torch.cat([self.log_prob(rows) for rows in x.split(ROWS)])
         return self.noise.log_prob(self.y - self._predict(x))
 
     def simulate(self, x: State, *, generator: torch.Generator) -> Measurement:

@@ -12,6 +12,7 @@ from fsps_lite import checks
 from fsps_lite.types import LogDensity, Measurement
 
 Std = int | float | Float[Tensor, ""] | Float[Tensor, "m"] | Float[Tensor, "m m"]
+LARGEST = 2**28  # numbers of a matrix
 CALL = "Likelihood(Linear(torch.eye(2)), y=torch.zeros(2), noise_std=0.5)"
 
 
@@ -40,7 +41,15 @@ class Noise:
 
     @property
     def factor(self) -> Float[Tensor, "m m"]:
-        """L, lower triangular, such that the noise is L eps. ``(m, m)``, units of y."""
+        """L, lower triangular, such that the noise is L eps. ``(m, m)``, units of y.
+
+        Raises where independent noise would make a matrix of more than 2 GB.
+        """
+        if not self.full and self.size**2 > LARGEST:
+            what = "no matrix so large is made of a noise: `whiten`, `colour`, `solve` do without"
+            raise ValueError(
+                checks.complaint(what, f"m = {self.size}", "likelihood.noise.solve(r)")
+            )
         return self.std if self.full else torch.diag_embed(self.std.expand(self.size))
 
     @property
@@ -61,6 +70,10 @@ class Noise:
     def colour(self, eps: Measurement) -> Measurement:
         """L eps: this noise, if ``eps`` is standard normal."""
         return eps @ self.std.mT if self.full else eps * self.std
+
+    def cov_product(self, v: Measurement) -> Measurement:
+        """L L' v."""
+        return self.colour(v @ self.std) if self.full else v * self.std**2
 
     def solve(self, r: Measurement, spread: Tensor | None = None) -> Measurement:
         """(spread + L L')^-1 r."""

@@ -109,7 +109,7 @@ assert fl.problems.trimodal().prior.denoise(x) is not None
 fl.plots.curves({{}})
 ```
 
-```{{literalinclude}} ../../fsps_lite/operators.py
+```{{literalinclude}} ../../fsps_lite/operators/linear.py
 :pyobject: Linear.__call__
 ```
 
@@ -200,7 +200,7 @@ BREACHES = [
     (laws.every_piece_is_shown, "fsps_lite/problems/gallery.py", "fsps_lite/guidance/dps.py"),
     (laws.every_listing_finds_its_text, "priors/answers.py", "priors/empirical.py"),
     (laws.every_listing_finds_its_text, "Answers.denoise", "Answers.renoise"),
-    (laws.every_listing_finds_its_text, "fsps_lite/operators.py", "fsps_lite/operator.py"),
+    (laws.every_listing_finds_its_text, "fsps_lite/operators/linear.py", "fsps_lite/operator.py"),
     (laws.cells_are_short, "class Linear:", f"{LONG_CELL}\nclass Linear:"),
     (laws.prose_has_its_length, "word " * 400, ""),
     (laws.prose_has_its_length, "word " * 1500, "word " * 3000),

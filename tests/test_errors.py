@@ -15,6 +15,7 @@ from fsps_lite import (
     VE,
     VP,
     Cosine,
+    Denoiser,
     Diffusion,
     Empirical,
     FlowMatching,
@@ -22,6 +23,7 @@ from fsps_lite import (
     Likelihood,
     Linear,
     Nonlinear,
+    PiGDM,
     Problem,
     blur,
     bridge,
@@ -33,11 +35,13 @@ from fsps_lite import (
     euler_maruyama,
     exact_kernel,
     fourier_magnitude,
+    fourier_samples,
     heun,
     march,
     mask,
     mode_weights,
     problems,
+    projections,
     sliced_wasserstein,
     times,
     total_variation,
@@ -56,6 +60,10 @@ MIXTURE = GaussianMixture.isotropic(X[:2] + torch.eye(2, **F64), std=0.3)
 EYE = torch.eye(2, **F64)
 Y = torch.zeros(2, **F64)
 OPERATOR = Linear(EYE)
+IMAGES = torch.zeros(1, 3 * 256 * 256, **F64)
+LARGE = mask((torch.arange(3 * 256 * 256) % 2 == 0).reshape(3, 256, 256))
+LEARNED = Diffusion(Denoiser(lambda x, alpha, sigma: alpha * x, dim=IMAGES.shape[-1]), VP())
+GUESS = PiGDM(LEARNED, Likelihood(LARGE, LARGE(IMAGES)[0], 0.5))
 LIKELIHOOD = Likelihood(OPERATOR, Y, 0.5)
 CURVED = Likelihood(Nonlinear(torch.square, "square"), Y, 0.5)
 DIFFUSION = Diffusion(MIXTURE, VP())
@@ -304,8 +312,89 @@ CASES = {
         "list",
         {"operator": CURVED.operator},
     ),
+    "a mixture of large images": Case(
+        lambda: GaussianMixture.isotropic(IMAGES, std=1.0),
+        V,
+        "means",
+        "(1, 196608)",
+        {"means": IMAGES, "Empirical": Empirical},
+    ),
     "a mask of numbers": Case(lambda: mask(torch.ones(3)), T, "observed", "torch.float32"),
-    "a mask that is a list": Case(lambda: mask([True]), T, "observed", "list"),
+    "a mask of indices": Case(lambda: mask([0, 3]), T, "observed", "list of torch.int64"),
+    "a ragged mask": Case(lambda: mask([[True], [True, False]]), T, "observed", "list: "),
+    "a mask of one": Case(lambda: mask(True), T, "observed", "shape ()"),
+    "frequencies on a line": Case(lambda: fourier_samples([True]), V, "sampled", "(1,)"),
+    "frequencies nowhere": Case(lambda: fourier_samples([[False]]), V, "sampled", "none"),
+    "no angles": Case(lambda: projections(8, []), V, "angles", "(0,)"),
+    "an angle that is infinite": Case(lambda: projections(8, [math.inf]), V, "angles", "1 of 1"),
+    "a video": Case(lambda: blur((2, 3, 8, 8), 1.0), V, "side", "(2, 3, 8, 8)"),
+    "an image of half a side": Case(lambda: blur((8, 0.5), 1.0), V, "side", "0.5"),
+    "an edge rule of another name": Case(lambda: blur(8, 1.0, edges="wrap"), V, "edges", "'wrap'"),
+    "a blur of nothing": Case(lambda: blur(8), V, "width", "none"),
+    "a blur of two things": Case(lambda: blur(8, 1.0, kernel=EYE), V, "width", "1.0"),
+    "a blur wider than its image": Case(lambda: blur(8, 9.0, edges="periodic"), V, "width", "9.0"),
+    "a kernel in a row": Case(lambda: blur(8, kernel=Y), V, "kernel", "(2,)"),
+    "an average by a kernel without a sum": Case(
+        lambda: blur(8, kernel=torch.tensor([[1.0, -1.0]])), V, "kernel", "edges='average'"
+    ),
+    "an adjoint of another operator": Case(
+        lambda: Linear.of(torch.sin, torch.cos, dim=3, out=3), V, "adjoint", "float64"
+    ),
+    "an operator with an offset inside": Case(
+        lambda: Linear.of(lambda x: x + 1, lambda y: y, dim=3, out=3), V, "adjoint", "float64"
+    ),
+    "an operator that sums over the cloud": Case(
+        lambda: Linear.of(lambda x: x.sum(0).expand(len(x), -1), lambda y: y, dim=3, out=3),
+        V,
+        "adjoint",
+        "float64",
+    ),
+    "an operator of another size": Case(
+        lambda: Linear.of(lambda x: x, lambda y: y, dim=3, out=2), V, "apply", "(2, 3)"
+    ),
+    "an operator in one dtype only": Case(
+        lambda: Linear.of(lambda x: x.float(), lambda y: y, dim=3, out=3), V, "apply", "float32"
+    ),
+    "an operator of NumPy": Case(
+        lambda: Linear.of(lambda x: x.numpy(), lambda y: y, dim=3, out=3), V, "apply", "ndarray"
+    ),
+    "an operator that writes": Case(
+        lambda: Linear.of(lambda x: x.mul_(2), lambda y: 2 * y, dim=3, out=3), V, "apply", "written"
+    ),
+    "an operator of no size": Case(
+        lambda: Linear.of(lambda x: x, lambda y: y, dim=0, out=3), V, "dim", "0"
+    ),
+    "an offset of another size": Case(
+        lambda: Linear.of(lambda x: x, lambda y: y, dim=2, out=2, offset=torch.zeros(3, **F64)),
+        V,
+        "offset",
+        "(3,)",
+    ),
+    "the matrix of a large image": Case(
+        lambda: LARGE.matrix, V, "matrix", "98304 x 196608", {"operator": LARGE, "x": IMAGES}
+    ),
+    "the noise of a large image": Case(
+        lambda: Likelihood(LARGE, LARGE(IMAGES)[0], 0.5).noise_cov,
+        V,
+        "solve",
+        "98304",
+        {"likelihood": Likelihood(LARGE, LARGE(IMAGES)[0], 0.5), "r": LARGE(IMAGES)},
+    ),
+    "the guess of a large image": Case(
+        lambda: GUESS.log_likelihood(IMAGES, 0.5),
+        V,
+        "guide",
+        "98304",
+        {"method": GUESS, "t": 0.5, "x": IMAGES},
+    ),
+    "an image that is no row": Case(
+        lambda: OPERATOR(torch.zeros(3, 2, 1, **F64)),
+        V,
+        "x",
+        "(3, 2, 1)",
+        {"x": torch.zeros(3, 2, 1, **F64)},
+    ),
+    "an adjoint of a signal": Case(lambda: OPERATOR.adjoint(torch.zeros(3, **F64)), V, "y", "(3,)"),
     "a mask of nothing": Case(lambda: mask(torch.tensor([False])), V, "observed", "none"),
     "downsample unevenly": Case(lambda: downsample(8, 3), V, "factor", "3"),
     "downsample to nothing": Case(lambda: downsample(8, 0), V, "factor", "0"),
@@ -536,6 +625,14 @@ def test_an_error_says_what_is_wrong_what_was_got_and_what_would_be_right(case):
     # it runs as it stands, for somebody who has the names of our examples
     code = call.split(", where ")[0]
     eval(code, {**NAMES, **case.names})
+
+
+def test_a_large_matrix_is_not_printed_whole():
+    with pytest.raises(ValueError, match="definite, got") as caught:
+        Likelihood.with_cov(
+            Linear(torch.eye(300, **F64)), torch.zeros(300, **F64), -torch.eye(300, **F64)
+        )
+    assert len(str(caught.value)) < 1000
 
 
 def test_bad_input_is_not_repaired():

@@ -32,9 +32,9 @@ BROKEN = [
         "fsps_lite.guidance.dps -> fsps_lite.samplers",
     ),
     (
-        "operators.py",
+        "operators/linear.py",
         "from fsps_lite.noise import Noise",
-        "fsps_lite.operators -> fsps_lite.noise",
+        "fsps_lite.operators.linear -> fsps_lite.noise",
     ),
     (
         "diffusion.py",

@@ -10,11 +10,14 @@ from torch import Tensor
 from fsps_lite import checks
 from fsps_lite.denoising import DenoisingPosterior
 from fsps_lite.diffusion import Diffusion
+from fsps_lite.guidance.conjugate import solved
 from fsps_lite.guidance.guidance import Guidance, require_linear
+from fsps_lite.guidance.transport import Covariance, product, projected
 from fsps_lite.likelihood import Likelihood
 from fsps_lite.operators import Linear
 from fsps_lite.types import LogDensity, Measurement, Scale, State, Time
 
+DIRECT = 512  # measurements: above, A V A' is not made but multiplied with
 Spread = Scale | Float[Tensor, "*#batch d d"] | DenoisingPosterior
 
 
@@ -23,7 +26,10 @@ class MatchedGaussian(Guidance):
     """p(y | x_t) ~ N(y; A(m), A V A' + noise_cov), with m = E[x_0 | x_t] and a V of your choice.
 
     A method of this family says what V is and nothing else: ``assumed_cov``. The gradient leaves
-    out that V may depend on x_t, as the published methods do.
+    out that V may depend on x_t, as the published methods do. Up to 512 measurements, A V A' is
+    made, by a matrix or by m products, and factored; above, conjugate gradients solve with products
+    alone (:mod:`fsps_lite.guidance.conjugate`: to which tolerance, and a row that misses it is
+    NaN). With V = 0, and in the methods that take any operator, neither is needed.
     """
 
     @abstractmethod
@@ -37,7 +43,8 @@ class MatchedGaussian(Guidance):
     def predicted_cov(self, at: DenoisingPosterior, t: Time) -> Float[Tensor, "*#batch m m"]:
         """A V A', the covariance of A x_0 that V means: one for all x, or one a row."""
         spread = transported(self.likelihood, self.assumed_cov(at, t))
-        return torch.zeros_like(self.likelihood.noise_cov) if spread is None else spread
+        m = len(self.likelihood.y)
+        return self.likelihood.y.new_zeros(m, m) if spread is None else spread
 
     def guide(self, at: DenoisingPosterior, t: Time) -> State:
         return _score(at, self.likelihood, self.assumed_cov(at, t))
@@ -69,8 +76,16 @@ def matched_log_likelihood(
 def _score(at: DenoisingPosterior, likelihood: Likelihood, V: Spread) -> State:
     """J' A' (A V A' + noise_cov)^-1 (y - A(m))."""
     residual = likelihood.y - likelihood.operator(at.mean)
-    weighed = likelihood.noise.solve(residual, transported(likelihood, V))
-    return at.vjp(operator_vjp(likelihood, at.mean, weighed))
+    return at.vjp(operator_vjp(likelihood, at.mean, _weighed(likelihood, V, residual)))
+
+
+def _weighed(likelihood: Likelihood, V: Spread, residual: Measurement) -> Measurement:
+    """(A V A' + noise_cov)^-1 residual: by a factor up to DIRECT measurements, else by products."""
+    noise = likelihood.noise
+    if len(likelihood.y) <= DIRECT or _is_zero(V):
+        return noise.solve(residual, transported(likelihood, V))
+    known = _known(likelihood, V)
+    return solved(lambda u: product(*known, u) + noise.cov_product(u), noise.solve, residual)
 
 
 def _log_likelihood(at: DenoisingPosterior, likelihood: Likelihood, V: Spread) -> LogDensity:
@@ -79,9 +94,9 @@ def _log_likelihood(at: DenoisingPosterior, likelihood: Likelihood, V: Spread) -
 
 
 def operator_vjp(likelihood: Likelihood, m: State, v: Measurement) -> State:
-    """A'(m)' v, the operator's Jacobian at ``m`` transposed: a matrix product, or one backward."""
+    """A'(m)' v, the operator's Jacobian at ``m`` transposed: its adjoint, or one backward."""
     if isinstance(likelihood.operator, Linear):
-        return v @ likelihood.operator.matrix
+        return likelihood.operator.adjoint(v)
     with torch.inference_mode(False), torch.enable_grad():
         m = m.detach().clone().requires_grad_()
         y = likelihood.operator(m)
@@ -94,11 +109,19 @@ def operator_vjp(likelihood: Likelihood, m: State, v: Measurement) -> State:
 
 def transported(likelihood: Likelihood, V: Spread) -> Float[Tensor, "*batch m m"] | None:
     """A V A', for the V that :func:`matched_score` takes; none, with any operator, where V is 0."""
+    return None if _is_zero(V) else projected(*_known(likelihood, V))
+
+
+def _is_zero(V: Spread) -> bool:
+    """Whether it is the number 0: of a V a row nobody asks."""
+    if isinstance(V, DenoisingPosterior) or (isinstance(V, Tensor) and V.ndim):
+        return False
+    return bool(V == 0)
+
+
+def _known(likelihood: Likelihood, V: Spread) -> tuple[Linear, Covariance]:
+    """A and V, a number as a tensor."""
+    operator = require_linear("a matched Gaussian with V != 0", likelihood)
     if not isinstance(V, DenoisingPosterior):
         V = torch.as_tensor(V, dtype=likelihood.y.dtype, device=likelihood.y.device)
-        if V.ndim == 0 and V == 0:
-            return None
-    matrix = require_linear("a matched Gaussian with V != 0", likelihood).matrix
-    if isinstance(V, DenoisingPosterior):
-        return V.projected_cov(matrix)
-    return V * matrix @ matrix.mT if V.ndim == 0 else matrix @ V @ matrix.mT
+    return operator, V

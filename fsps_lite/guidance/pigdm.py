@@ -19,7 +19,7 @@ class PiGDM(MatchedGaussian):
     had the variance ``data_var`` in every direction, in units of x squared. Three choices are in
     use: 1 gives Song's 1 - alpha_bar; ``math.inf`` gives the flat-prior sigma^2 / alpha^2 that
     (Burns and Fridovich-Keil, 2026) run; the prior's own variance is exact for a round Gaussian.
-    Needs a Linear operator.
+    Needs a Linear operator; above 512 measurements it is solved by conjugate gradients.
     """
 
     data_var: int | float = 1.0

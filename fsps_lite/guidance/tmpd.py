@@ -9,6 +9,7 @@ from fsps_lite import checks
 from fsps_lite.denoising import DenoisingPosterior
 from fsps_lite.guidance.guidance import require_linear
 from fsps_lite.guidance.matched import MatchedGaussian, Spread
+from fsps_lite.operators import Linear
 from fsps_lite.types import State, Time
 
 
@@ -17,7 +18,7 @@ class TMPD(MatchedGaussian):
     """p(y | x_t) ~ N(y; A m, A C A' + noise_cov), with C = Cov[x_0 | x_t] (Boys et al., 2024).
 
     Two moments of p(x_0 | x_t) are right; that C depends on x_t is left out of the gradient. Needs
-    a Linear operator.
+    a Linear operator: m products with C, or above 512 measurements conjugate gradients.
     """
 
     def __post_init__(self) -> None:
@@ -48,7 +49,7 @@ class DiagonalTMPD(TMPD):
 
     def guide(self, at: DenoisingPosterior, t: Time) -> State:
         residual, spread = self._residual_and_spread(at)
-        return at.vjp((residual / spread) @ self._matrix)
+        return at.vjp(self._operator.adjoint(residual / spread))
 
     def log_likelihood(self, x: State, t: Time) -> Tensor:
         """Log N(y; A m, diagonal), the guess itself, in nats.
@@ -59,11 +60,11 @@ class DiagonalTMPD(TMPD):
         return -0.5 * (residual**2 / spread + (2 * torch.pi * spread).log()).sum(-1)
 
     def _residual_and_spread(self, at: DenoisingPosterior) -> tuple[Tensor, Tensor]:
-        ones = self._matrix.sum(0).expand_as(at.x)  # A' 1, as A C (A' 1) are the row sums of A C A'
-        spread = at.cov_product(ones) @ self._matrix.mT
+        back = self._operator.adjoint(torch.ones_like(self.likelihood.y))  # A' 1
+        row_sums = self._operator.apply(at.cov_product(back.expand_as(at.x)))  # of A C A'
         residual = self.likelihood.y - self.likelihood.operator(at.mean)
-        return residual, spread + self.likelihood.noise.variances
+        return residual, row_sums + self.likelihood.noise.variances
 
     @property
-    def _matrix(self) -> Tensor:
-        return require_linear("TMPD", self.likelihood).matrix
+    def _operator(self) -> Linear:
+        return require_linear("TMPD", self.likelihood)

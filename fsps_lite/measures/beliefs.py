@@ -11,6 +11,7 @@ from torch import Tensor
 from fsps_lite import checks
 from fsps_lite.diffusion import Diffusion
 from fsps_lite.guidance import MatchedGaussian
+from fsps_lite.guidance.transport import projected
 from fsps_lite.operators import Linear
 from fsps_lite.types import PosteriorScore, Time
 
@@ -59,8 +60,7 @@ def covariance_ratio(
     if not isinstance(operator, Linear):
         what = "a covariance is seen through the matrix of a Linear operator"
         raise ValueError(checks.complaint(what, operator, call))
-    x, matrix = posterior.sample(n, t, generator=generator), operator.matrix
-    at = method.prior.at(x, t)
-    covs = method.predicted_cov(at, t), at.projected_cov(matrix)
+    at = method.prior.at(posterior.sample(n, t, generator=generator), t)
+    covs = method.predicted_cov(at, t), projected(operator, at)
     seen = [cov.diagonal(dim1=-2, dim2=-1).sum(-1).mean() for cov in covs]
     return float(seen[0] / seen[1])

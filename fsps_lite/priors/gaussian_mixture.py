@@ -17,6 +17,7 @@ from fsps_lite.operators import Linear
 from fsps_lite.priors.answers import Answers
 from fsps_lite.types import Scale, State, Where
 
+LARGEST = 2**28  # numbers of the covariances of a mixture: 2 GB in float64
 CALL = "GaussianMixture.isotropic(torch.tensor([[-1.0], [1.0]]), std=0.3)"
 
 
@@ -67,6 +68,9 @@ class GaussianMixture(Answers):
             checks.floating(name, value, CALL)
             checks.shape(name, value, (k,), CALL)
             checks.positive(name, value, CALL, zero=zero)
+        if k * d**2 > LARGEST:
+            what = "the covariances of a mixture are matrices, and `means` has too many coordinates"
+            raise ValueError(checks.complaint(what, (k, d), "Empirical.from_samples(means)"))
         covs = std[:, None, None] ** 2 * torch.eye(d, dtype=means.dtype, device=means.device)
         return cls(weights.log(), means, covs)
 
@@ -117,12 +121,12 @@ class GaussianMixture(Answers):
         """
         operator, noise = _linear(likelihood), likelihood.noise_cov
         predicted = operator(self.means)
-        cross = self.covs @ operator.matrix.mT
-        innovation = operator.matrix @ cross + noise
+        cross = operator.apply(self.covs)  # cov_k A'
+        innovation = operator.apply(cross.mT).mT + noise
         gain = torch.linalg.solve(innovation, cross.mT).mT
         normal = torch.distributions.MultivariateNormal(predicted, innovation)
         means = self.means + (gain @ (likelihood.y - predicted).unsqueeze(-1)).squeeze(-1)
-        keep = torch.eye(self.dim, device=gain.device).to(gain) - gain @ operator.matrix
+        keep = torch.eye(self.dim, device=gain.device).to(gain) - operator.adjoint(gain)
         covs = keep @ self.covs @ keep.mT + gain @ noise @ gain.mT  # Joseph: stays symmetric
         covs = (covs + covs.mT) / 2
         return GaussianMixture(self.log_weights + normal.log_prob(likelihood.y), means, covs)

@@ -1,0 +1,69 @@
+"""The Fourier transform of an image: some of its coefficients, or the size of each."""
+
+from functools import partial
+
+import torch
+from torch import Tensor
+
+from fsps_lite import checks
+from fsps_lite.operators.images import Observed, booleans, places, put_back, taken
+from fsps_lite.operators.linear import Linear
+from fsps_lite.operators.nonlinear import Nonlinear
+
+
+def fourier_samples(sampled: Observed, *, dtype: torch.dtype = torch.float64) -> Linear:
+    """The Fourier coefficients of an image where ``sampled`` is True, as real numbers: A A' = I.
+
+    ``sampled`` holds booleans and has the shape of the image, ``(H, W)`` or ``(C, H, W)``, in the
+    order of ``torch.fft.fft2``. The image is real, so that k and -k hold the same numbers: to name
+    one of them is enough. y holds sqrt(2) times the real parts, then sqrt(2) times the imaginary
+    parts; a k that is its own -k has a real part only, without the factor. With all k sampled,
+    m = d and the operator is a rotation.
+    """
+    wanted = booleans("sampled", sampled, "fourier_samples")
+    if wanted.ndim not in (2, 3):
+        what = "`sampled` must have shape (H, W) or (C, H, W)"
+        call = "fourier_samples(torch.ones(8, 8, dtype=torch.bool))"
+        raise ValueError(checks.complaint(what, tuple(wanted.shape), call))
+    order = torch.arange(wanted.numel(), device=wanted.device).reshape(wanted.shape)
+    wanted, paired = wanted | _opposite(wanted), order < _opposite(order)
+    own = order == _opposite(order)
+    real, imaginary = (places((wanted & kind).flatten()) for kind in (paired | own, paired))
+    scale = torch.where(paired, 2.0, 1.0).double().sqrt().flatten()
+    forth = partial(_sampled, wanted.shape, real[0], imaginary[0], scale)
+    back = partial(_unsampled, wanted.shape, real[1], imaginary[1], scale, len(real[0]))
+    out = len(real[0]) + len(imaginary[0])
+    made = Linear.of(forth, back, dim=wanted.numel(), out=out, dtype=dtype)
+    return made.to(wanted.device)
+
+
+def fourier_magnitude(side: int) -> Nonlinear:
+    """|FFT| of a ``side x side`` image, orthonormal, without its redundant half: phase is lost."""
+    checks.count("side", side, "fourier_magnitude(8)")
+
+    def magnitude(x: Tensor) -> Tensor:
+        spectrum: Tensor = torch.fft.rfft2(x.unflatten(-1, (side, side)), norm="ortho")
+        return spectrum.abs().flatten(-2)
+
+    return Nonlinear(magnitude, f"fourier_magnitude({side})")
+
+
+def _opposite(grid: Tensor) -> Tensor:
+    """What stands at -k, for each k."""
+    return grid.flip((-2, -1)).roll((1, 1), (-2, -1))
+
+
+def _sampled(
+    shape: tuple[int, ...], real: Tensor, imaginary: Tensor, scale: Tensor, x: Tensor
+) -> Tensor:
+    spectrum = torch.fft.fft2(x.unflatten(-1, shape), norm="ortho").flatten(1) * scale.to(x)
+    return torch.cat([taken(real, spectrum.real), taken(imaginary, spectrum.imag)], -1)
+
+
+def _unsampled(
+    shape: tuple[int, ...], real: Tensor, imaginary: Tensor, scale: Tensor, count: int, y: Tensor
+) -> Tensor:
+    parts = put_back(real, y[:, :count]), put_back(imaginary, y[:, count:])
+    spectrum = torch.complex(*(part * scale.to(y) for part in parts)).unflatten(-1, shape)
+    image: Tensor = torch.fft.ifft2(spectrum, norm="ortho").real
+    return image.flatten(1)

@@ -1,0 +1,69 @@
+"""Two functions in place of a matrix: what they must answer, and their derivatives."""
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from fsps_lite import checks
+
+Map = Callable[[Tensor], Tensor]
+AGREE = 1e-10  # of <A x, y> and <x, A' y>, over the lengths of the vectors: float64 rounds to 1e-16
+CALL = "Linear.of(lambda x: x[:, :2], lambda y: torch.cat([y, 0 * y], 1), dim=4, out=2)"
+
+
+class _Along(torch.autograd.Function):
+    """A linear map, whose derivative is itself and whose gradient is its adjoint."""
+
+    generate_vmap_rule = True
+
+    @staticmethod
+    def forward(x: Tensor, there: Map, back: Map) -> Tensor:
+        return there(x.detach())
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
+        ctx.there, ctx.back = inputs[1:]
+
+    @staticmethod
+    def backward(ctx: Any, slope: Tensor) -> Any:
+        return _Along.apply(slope, ctx.back, ctx.there), None, None  # type: ignore[no-untyped-call]
+
+    @staticmethod
+    def jvp(ctx: Any, change: Tensor, *_: None) -> Any:
+        return _Along.apply(change, ctx.there, ctx.back)  # type: ignore[no-untyped-call]
+
+
+def along(v: Tensor, maps: tuple[Map, Map], size: int) -> Tensor:
+    """The first map for all rows of a cloud, as one list of rows; the second is its adjoint."""
+    rows = v.reshape(-1, v.shape[-1])
+    answer: Tensor = _Along.apply(rows, *maps)  # type: ignore[no-untyped-call]
+    return answer.reshape(*v.shape[:-1], size)
+
+
+def asked(name: str, function: Map, size: int, v: Tensor) -> Tensor:
+    """One of a user's two functions, and what is wrong with its answer."""
+    answer, wanted = function(v), (len(v), size)
+    told = (tuple(answer.shape), answer.dtype) if isinstance(answer, Tensor) else type(answer)
+    if told != (wanted, v.dtype):
+        what = f"`{name}` must answer {tuple(v.shape)} with {wanted}, in the dtype it is given"
+        raise ValueError(checks.complaint(what, told, CALL))
+    return answer
+
+
+def check_adjoint(there: Map, back: Map, out: int, dim: int) -> None:
+    """The dot-product test, on two rows: it also finds an offset, and rows that are mixed."""
+    own = torch.Generator().manual_seed(0)
+    x, y = (torch.randn(2, n, generator=own, dtype=torch.float64) for n in (dim, out))
+    forth, back_again = there(kept := x.clone()), back(also := y.clone())
+    if not (torch.equal(kept, x) and torch.equal(also, y)):
+        what = "`apply` and `adjoint` must leave their input as it is"
+        raise ValueError(checks.complaint(what, "one that was written into", CALL))
+    pair = (forth * y).sum(-1), (x * back_again).sum(-1)
+    lengths = [v.norm(dim=-1) for v in (forth, y, x, back_again)]
+    size = lengths[0] * lengths[1] + lengths[2] * lengths[3]
+    if not bool(((pair[0] - pair[1]).abs() <= AGREE * size).all()):
+        what = "`adjoint` must be the transpose of `apply`, a linear function: <A x, y> = <x, A' y>"
+        got = f"{pair[0][0]:.9g} and {pair[1][0]:.9g} for a random x and y in float64"
+        raise ValueError(checks.complaint(what, got, CALL))
