@@ -105,3 +105,12 @@ def writes(one: object) -> list[int]:
         return [0 if one.is_inference() else one._version]
     parts = fields(one) if is_dataclass(one) else ()
     return [count for part in parts for count in writes(getattr(one, part.name))]
+
+
+def transformed(x: Tensor) -> bool:
+    """Whether ``torch.func`` is tracing ``x``: such a tensor has no memory of its own."""
+    try:
+        x.data_ptr()
+    except RuntimeError:
+        return True
+    return False

@@ -13,6 +13,8 @@ from fsps_lite.diagnosis.finding import Curve, Finding
 from fsps_lite.diagnosis.run import Measure, Run
 from fsps_lite.distances import distance
 from fsps_lite.estimate import Estimate
+from fsps_lite.guidance import TMPD
+from fsps_lite.guidance.matched import DIRECT
 from fsps_lite.measures import early_stopping, hallucination, mode_history, score_error
 from fsps_lite.measures.hallucinations import share_error
 from fsps_lite.measures.spread import spread_ratio, spreads, true_spread
@@ -131,6 +133,19 @@ def started(run: Run) -> Iterator[Finding]:
     yield Finding("mismatch of the start", apart, exact, unit="nats", id="start", truth=0.0)
 
 
+def mended(run: Run) -> Iterator[Finding]:
+    """How often TMPD was handed an A C A' that is no covariance, as a learned denoiser gives it."""
+    method = run.score
+    if run.path is None or type(method) is not TMPD or len(run.problem.likelihood.y) > DIRECT:
+        return
+    path = thinned(run.path, STOPS)
+    ats = ((method.prior.at(x, t), t) for t, x in zip(path.t, path.x, strict=True))
+    rows = torch.stack([method.clipped(method.predicted_cov(*at))[1] for at in ats])
+    share = float(rows.double().mean())
+    value = Estimate(share, share_error(share, rows.shape[1]))
+    yield Finding("share of A C A' that was mended", value, Estimate(0.0, 0.0), id="mended")
+
+
 MEASURES: tuple[Measure, ...] = (
     diverged,
     last_cloud,
@@ -140,6 +155,7 @@ MEASURES: tuple[Measure, ...] = (
     beliefs,
     commitment,
     started,
+    mended,
 )
 
 

@@ -14,6 +14,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from fsps_lite import checks
+
 BLOCK = 2**20  # logits in memory at a time: 4 MB of float32, which stays in the cache
 ROWS = 256  # of a block, at most: enough for a matrix product to be fast
 
@@ -128,7 +130,7 @@ def _suits_fused(queries: Tensor, keys: Tensor, values: Tensor, bias: Tensor) ->
     learning = torch.is_grad_enabled() and any(v.requires_grad for v in (queries, keys, bias))
     if learning or queries.device.type != "cpu" or values.shape != keys.shape:
         return False
-    if not len(queries) or transformed(queries) or bool((bias == -torch.inf).all()):
+    if not len(queries) or checks.transformed(queries) or bool((bias == -torch.inf).all()):
         return False
     return _works(queries.dtype)
 
@@ -144,15 +146,6 @@ def _works(dtype: torch.dtype) -> bool:
         return False
     pairs = (mine.mean, other.mean), (mine.log_sum.double(), other.log_sum)
     return all(torch.allclose(a, b, rtol=1e-5, atol=1e-6) for a, b in pairs)
-
-
-def transformed(x: Tensor) -> bool:
-    """Whether ``torch.func`` is tracing ``x``: such a tensor has no memory of its own."""
-    try:
-        x.data_ptr()
-    except RuntimeError:
-        return True
-    return False
 
 
 def blocks(rows: int, keys: int) -> list[slice]:

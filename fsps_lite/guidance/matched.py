@@ -1,6 +1,7 @@
 """One Gaussian in place of p(x_0 | x_t): the family that most guided samplers belong to."""
 
 from abc import abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -18,6 +19,7 @@ from fsps_lite.operators import Linear
 from fsps_lite.types import LogDensity, Measurement, Scale, State, Time
 
 DIRECT = 512  # measurements: above, A V A' is not made but multiplied with
+Treatment = Callable[[Tensor], Tensor]
 Spread = Scale | Float[Tensor, "*#batch d d"] | DenoisingPosterior
 
 
@@ -46,13 +48,17 @@ class MatchedGaussian(Guidance):
         m = len(self.likelihood.y)
         return self.likelihood.y.new_zeros(m, m) if spread is None else spread
 
+    def treated(self, spread: Float[Tensor, "*#batch m m"]) -> Float[Tensor, "*#batch m m"]:
+        """A V A' as it is used: where a learned V is no covariance, a method may mend it."""
+        return spread
+
     def guide(self, at: DenoisingPosterior, t: Time) -> State:
-        return _score(at, self.likelihood, self.assumed_cov(at, t))
+        return _score(at, self.likelihood, self.assumed_cov(at, t), self.treated)
 
     def log_likelihood(self, x: State, t: Time) -> LogDensity:
         """The guess of log p(y | x_t = x) itself, in nats."""
         at = self.prior.at(x, t)
-        return _log_likelihood(at, self.likelihood, self.assumed_cov(at, t))
+        return _log_likelihood(at, self.likelihood, self.assumed_cov(at, t), self.treated)
 
 
 def matched_score(prior: Diffusion, likelihood: Likelihood, x: State, t: Time, V: Spread) -> State:
@@ -73,24 +79,36 @@ def matched_log_likelihood(
     return _log_likelihood(prior.at(x, t), likelihood, V)
 
 
-def _score(at: DenoisingPosterior, likelihood: Likelihood, V: Spread) -> State:
+def as_it_is(spread: Tensor) -> Tensor:
+    """A V A' without treatment."""
+    return spread
+
+
+def _score(
+    at: DenoisingPosterior, likelihood: Likelihood, V: Spread, treated: Treatment = as_it_is
+) -> State:
     """J' A' (A V A' + noise_cov)^-1 (y - A(m))."""
     residual = likelihood.y - likelihood.operator(at.mean)
-    return at.vjp(operator_vjp(likelihood, at.mean, _weighed(likelihood, V, residual)))
+    return at.vjp(operator_vjp(likelihood, at.mean, _weighed(likelihood, V, residual, treated)))
 
 
-def _weighed(likelihood: Likelihood, V: Spread, residual: Measurement) -> Measurement:
+def _weighed(
+    likelihood: Likelihood, V: Spread, residual: Measurement, treated: Treatment
+) -> Measurement:
     """(A V A' + noise_cov)^-1 residual: by a factor up to DIRECT measurements, else by products."""
     noise = likelihood.noise
     if len(likelihood.y) <= DIRECT or _is_zero(V):
-        return noise.solve(residual, transported(likelihood, V))
+        spread = transported(likelihood, V)
+        return noise.solve(residual, None if spread is None else treated(spread))
     known = _known(likelihood, V)
     return solved(lambda u: product(*known, u) + noise.cov_product(u), noise.solve, residual)
 
 
-def _log_likelihood(at: DenoisingPosterior, likelihood: Likelihood, V: Spread) -> LogDensity:
-    residual = likelihood.y - likelihood.operator(at.mean)
-    return likelihood.noise.log_prob(residual, transported(likelihood, V))
+def _log_likelihood(
+    at: DenoisingPosterior, likelihood: Likelihood, V: Spread, treated: Treatment = as_it_is
+) -> LogDensity:
+    residual, spread = likelihood.y - likelihood.operator(at.mean), transported(likelihood, V)
+    return likelihood.noise.log_prob(residual, None if spread is None else treated(spread))
 
 
 def operator_vjp(likelihood: Likelihood, m: State, v: Measurement) -> State:

@@ -1,8 +1,10 @@
 """Tweedie moment projected diffusion: a Gaussian with the right mean and the right covariance."""
 
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 from fsps_lite import checks
@@ -12,17 +14,47 @@ from fsps_lite.guidance.matched import MatchedGaussian, Spread
 from fsps_lite.operators import Linear
 from fsps_lite.types import State, Time
 
+ROUNDING = 1e-6  # of the largest variance and the noise: what an eigenvalue may lie below 0
+
 
 @dataclass(frozen=True)
 class TMPD(MatchedGaussian):
     """p(y | x_t) ~ N(y; A m, A C A' + noise_cov), with C = Cov[x_0 | x_t] (Boys et al., 2024).
 
     Two moments of p(x_0 | x_t) are right; that C depends on x_t is left out of the gradient. Needs
-    a Linear operator: m products with C, or above 512 measurements conjugate gradients.
+    a Linear operator: m products with C, or above 512 measurements conjugate gradients. The slopes
+    of a learned denoiser are no covariance: up to 512 measurements A C A' is made symmetric, and
+    its negative eigenvalues are clipped to 0; ``indefinite="keep"`` takes it as it is, and then a
+    row without a factor is NaN.
     """
+
+    indefinite: Literal["clip", "keep"] = "clip"
 
     def __post_init__(self) -> None:
         require_linear("TMPD", self.likelihood)
+        if self.indefinite not in ("clip", "keep"):
+            what, call = "`indefinite` must be 'clip' or 'keep'", "TMPD(prior, likelihood, 'clip')"
+            raise ValueError(checks.complaint(what, repr(self.indefinite), call))
+
+    def treated(self, spread: Tensor) -> Tensor:
+        return self.clipped(spread)[0] if self.indefinite == "clip" else spread
+
+    def clipped(
+        self, spread: Float[Tensor, "*batch m m"]
+    ) -> tuple[Float[Tensor, "*batch m m"], Bool[Tensor, "*batch"]]:
+        """``spread`` made symmetric and positive, and which rows had more than rounding below 0."""
+        even = (spread + spread.mT) / 2
+        largest = even.diagonal(dim1=-2, dim2=-1).abs().amax(-1)
+        floor = ROUNDING * (largest + self.likelihood.noise.variances.min())
+        if not checks.transformed(even):
+            shift = torch.diag_embed(floor.unsqueeze(-1).expand(spread.shape[:-1]))
+            failed = torch.linalg.cholesky_ex(even + shift)[1] != 0
+            if not bool(failed.any()):  # which costs a tenth of the eigenvalues
+                return even, failed
+        values, vectors = torch.linalg.eigh(even.nan_to_num(0.0))
+        positive = (vectors * values.clamp(min=0.0).unsqueeze(-2)) @ vectors.mT
+        below = values.amin(-1) < -floor
+        return torch.where(below[..., None, None], positive, even), below
 
     def assumed_cov(self, at: DenoisingPosterior, t: Time) -> Spread:
         """C, of which only A C A' is ever formed: C itself would be ``(d, d)`` for each row."""
