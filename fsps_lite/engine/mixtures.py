@@ -72,6 +72,13 @@ class MixturePosterior(DenoisingPosterior):
         """Each component's own answer, averaged by the shares."""
         return (self.share.unsqueeze(-1) * self._means).sum(-2)
 
+    @property
+    def _score(self) -> State:
+        """Each component's own, averaged by the shares: no small difference, at any sigma."""
+        pulls = self._rotated / self._variances
+        own = torch.einsum("kij,...kj->...ki", self.components.vectors, pulls)
+        return -(self.share.unsqueeze(-1) * own).sum(-2)
+
     @cached_property
     def _log_evidence(self) -> LogDensity:
         """log sum_k w_k N(x; alpha mean_k, alpha^2 cov_k + sigma^2 I)."""
@@ -108,7 +115,8 @@ class MixturePosterior(DenoisingPosterior):
     @cached_property
     def _rotated(self) -> Float[Tensor, "*batch K d"]:
         """x - alpha mean_k in the principal directions of component k."""
-        apart = self._x.unsqueeze(-2) - self.alpha * self.components.means
+        means = self.components.means
+        apart = self._x.unsqueeze(-2) - means + (1 - self.alpha) * means  # exact near t = 0
         return torch.einsum("kij,...ki->...kj", self.components.vectors, apart)
 
     @cached_property
