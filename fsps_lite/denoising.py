@@ -11,6 +11,8 @@ from torch import Tensor
 from fsps_lite import checks
 from fsps_lite.types import LogDensity, Scale, State
 
+SMALLEST = 1e-150  # the smallest sigma: much below, its square is 0 in float64
+
 
 @dataclass(frozen=True, eq=False)
 class DenoisingPosterior(ABC):
@@ -20,7 +22,8 @@ class DenoisingPosterior(ABC):
     Each part is computed once, when it is first asked for, in float64, and told in the dtype of
     ``x``. It has gradients if they were on then, and it is shared: do not write into it. A prior of
     your own says here, in float64, what ``_mean``, ``_log_evidence``, ``_cov_product(v)`` and
-    ``_draw(generator)`` are.
+    ``_draw(generator)`` are; and ``_score``, where it can without subtracting x from alpha times
+    the mean.
     """
 
     x: State
@@ -52,10 +55,10 @@ class DenoisingPosterior(ABC):
     @property
     def score(self) -> State:
         """grad log p(x_t = x) = (alpha E[x_0 | x_t = x] - x) / sigma^2 (Tweedie; Robbins, 1956)."""
-        if self.sigma == 0:
+        if self.sigma < SMALLEST:
             what = "the score divides by sigma^2, so that `t` must be above 0"
             raise ValueError(checks.complaint(what, float(self.sigma), "diffusion.score(x, 1e-3)"))
-        return ((self.alpha * self._mean - self._x) / self.sigma**2).to(self.x.dtype)
+        return self._score.to(self.x.dtype)
 
     @property
     def log_evidence(self) -> LogDensity:
@@ -90,6 +93,11 @@ class DenoisingPosterior(ABC):
         lost = ~self.x.isfinite().all(-1, keepdim=True)  # such a row has no past to draw from
         clean = replace(self, x=self.x.masked_fill(lost, 0.0)) if bool(lost.any()) else self
         return clean._draw(generator).to(self.x.dtype).masked_fill(lost, torch.nan)
+
+    @property
+    def _score(self) -> State:
+        """The formula itself rounds by 1e-16 |x| / sigma^2; a prior may know a better one."""
+        return (self.alpha * self._mean - self._x) / self.sigma**2
 
     @cached_property
     def _x(self) -> State:

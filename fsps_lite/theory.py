@@ -25,11 +25,16 @@ from fsps_lite import checks
 Number = int | float
 Curve = Callable[[np.ndarray], np.ndarray | float]  # of M, or of C
 MovingSpread = Callable[[np.ndarray, np.ndarray | float], np.ndarray | float]  # of (C, tau)
+Rates = Callable[[float], tuple[np.ndarray, np.ndarray]]  # of log(tau)
 
+LEAST = 1e-3  # of noise_std, in units of a, for a quadrature
 GRID, PITCH = np.linspace(-2.8, 2.8, 201, retstep=True)  # tanh-sinh: what is steep is so at an end
 NODES = expit(np.pi * np.sinh(GRID))  # on [0, 1]
 WEIGHTS = PITCH * np.pi * np.cosh(GRID) * NODES * (1 - NODES)
-CELLS, STEPS = 400, 300  # of the differential equation, in M and in tau
+FOUR, SHARES = np.polynomial.legendre.leggauss(4)
+CELLS, STEPS = 400, 150  # of the differential equation, to begin with
+DOUBLINGS, AGREE = 4, 3e-4  # how often both are doubled until two answers agree
+STAGE = 2 - math.sqrt(2)  # of a step, its first part (Bank, 1985)
 
 
 def hitting_probability(log_guess: Curve, start: Number, left: Number, right: Number) -> float:
@@ -39,11 +44,7 @@ def hitting_probability(log_guess: Curve, start: Number, left: Number, right: Nu
     ``log_guess`` is log p_guess as a function of M alone, in nats up to a constant; what guides is
     its derivative. With p(y | M) itself, which is linear in M, this is Bayes' rule.
     """
-    parts = []
-    for low, high in ((left, start), (start, right)):
-        M = low + (high - low) * NODES
-        parts.append(logsumexp(-2 * log_guess(M), b=(high - low) * WEIGHTS))
-    return float(expit(parts[1] - parts[0]))
+    return float(expit(_log_odds(log_guess, start, left, right)))
 
 
 def atom_weight(
@@ -54,7 +55,7 @@ def atom_weight(
     V = 0 is DPS, V = C TMPD, and V = c C the dial between them. C = a^2 - M^2 knows no time, and V
     must know none either: for one that does see :func:`weight_in_time`.
     """
-    _check(a, noise_std, weight)
+    _check(a, noise_std, weight, least=LEAST)
     pull, start = _pull(spread, a, y, noise_std), prior_mean(a, weight)
     return hitting_probability(lambda M: _integral(pull, start, M), start, -a, a)
 
@@ -67,7 +68,7 @@ def implied_weight(
     Its odds are the prior's times p_guess at -a over that at a. Much noise in the reverse process
     would bring them about. At V = 0 they are the truth's; any V > 0 between the atoms weakens them.
     """
-    _check(a, noise_std, weight)
+    _check(a, noise_std, weight, least=LEAST)
     return float(expit(logit(weight) - _integral(_pull(spread, a, y, noise_std), -a, a)))
 
 
@@ -96,16 +97,18 @@ def tmpd_weight(a: Number, y: Number, noise_std: Number, *, weight: Number = 0.5
     truth's sharpen exponentially.
     """
     _check(a, noise_std, weight)
-    b = math.hypot(a, noise_std)
-    logs = (math.log((b - M) / (b + M)) for M in (-a, prior_mean(a, weight), a))
+    b, M = math.hypot(a, noise_std), prior_mean(a, weight)
     power = y / b if y else 1e-12  # at y = 0 the scale is the logarithm itself
-    low, start, high = (-math.expm1(power * log) for log in logs)
-    return (high - start) / (high - low)
+    end = 2 * power * math.log(noise_std / (a + b))  # the power of (b - a) / (b + a)
+    low, start, high = -end, power * math.log((b - M) / (b + M)), end
+    if power < 0:
+        return math.expm1(start - high) / math.expm1(low - high)
+    return math.exp(start - low) * math.expm1(high - start) / math.expm1(high - low)
 
 
 def full_tmpd_weight(a: Number, y: Number, noise_std: Number, *, weight: Number = 0.5) -> float:
     """TMPD's if it kept the derivative of its covariance: log N(y; M, noise_std^2 + C) guides."""
-    _check(a, noise_std, weight)
+    _check(a, noise_std, weight, least=LEAST)
 
     def log_guess(M: np.ndarray) -> np.ndarray:
         variance = noise_std**2 + a**2 - M**2
@@ -120,8 +123,13 @@ def unbiased_dial(a: Number, y: Number, noise_std: Number) -> float:
     There the distance of the weight from 1/2 is off by (1 - 5 c) / 6 (a / noise_std)^2, relative.
     Needs y != 0, at which every c is right.
     """
-    truth = true_weight(a, y, noise_std)
-    dial: float = brentq(lambda c: atom_weight(lambda C: c * C, a, y, noise_std) - truth, 0.0, 1.0)
+    _check(a, noise_std, least=LEAST)
+
+    def excess(c: float) -> float:
+        pull = _pull(lambda C: c * C, a, y, noise_std)
+        return _log_odds(lambda M: _integral(pull, 0.0, M), 0.0, -a, a) + 2 * a * y / noise_std**2
+
+    dial: float = brentq(excess, 0.0, 1.0)
     return dial
 
 
@@ -138,21 +146,19 @@ def weight_in_time(
 
     No closed form: when V knows the time, no function of M alone is free of drift. The probability
     h(M, tau) of ending at -a solves the backward equation dh/dtau + C^2 (pull dh/dM + d2h/dM2 / 2)
-    = 0, here by Crank and Nicolson's rule, to about 3e-4. ``stop`` is a signal-to-noise ratio at
-    which to end, before all have arrived: then the share of M < 0.
+    = 0, here on finer and finer grids, to 1e-4. ``stop`` is a signal-to-noise ratio at which to
+    end, before all have arrived: then the share of M < 0. Raises ValueError where 6,400 cells do
+    not suffice.
     """
     _check(a, noise_std, weight)
-    M, last = np.linspace(-a, a, CELLS + 1), stop or 1e3 / min(a, noise_std) ** 2
-
-    def pull(tau: Number) -> Curve:
-        return _pull(lambda C: spread(C, tau), a, y, noise_std)
-
-    h = np.heaviside(-M, 0.5) if stop else _standing(pull(last), M)
-    clock = np.append(np.geomspace(last, 1e-4 / a**2, STEPS), 0.0)
-    for i, (tau, before) in enumerate(zip(clock[:-1], clock[1:], strict=True)):
-        force = pull((tau + before) / 2)(M[1:-1])
-        h = _step_back(h, M, force, tau - before, implicit=1.0 if i < 4 else 0.5)
-    return float(np.interp(prior_mean(a, weight), M, h))
+    found = [_weight(spread, a, y, noise_std, weight, stop, cells=CELLS)]
+    for k in range(1, DOUBLINGS + 1):
+        found.append(_weight(spread, a, y, noise_std, weight, stop, cells=CELLS * 2**k))
+        if abs(found[-1] - found[-2]) < AGREE:
+            return (4 * found[-1] - found[-2]) / 3  # errors of second order cancel
+    what = "`noise_std` is too small beside `a` for this spread: two grids must agree to 3e-4"
+    got = " and ".join(f"{w:.4f}" for w in found[-2:])
+    raise ValueError(checks.complaint(what, got, f"weight_in_time(spread, {a}, {y}, {a / 10})"))
 
 
 def path_kl(
@@ -163,14 +169,18 @@ def path_kl(
     Half the squared error of the pull, times the time that the exact process spends at each M:
     Brownian motion's between -a and a, times p(y | M) / p(y). Bounds the KL between the weights.
     """
-    _check(a, noise_std, weight)
-    start, M = prior_mean(a, weight), a * (2 * NODES - 1)
-    low, high = (math.exp(sign * a * y / noise_std**2) for sign in (-1, 1))  # p(y | x), scaled
-    likelihood = (low * (a - M) + high * (a + M)) / (2 * a)
-    evidence = (low * (a - start) + high * (a + start)) / (2 * a)
-    spent = (np.minimum(start, M) + a) * (a - np.maximum(start, M)) / a * likelihood / evidence
-    error = _pull(spread, a, y, noise_std)(M) - (high - low) / (2 * a) / likelihood
-    return float(2 * a * (WEIGHTS * spent * error**2 / 2).sum())
+    _check(a, noise_std, weight, least=LEAST)
+    total, tilt, pull = 0.0, a * y / noise_std**2, _pull(spread, a, y, noise_std)
+    evidence = float(np.logaddexp(np.log(weight) - tilt, np.log(1 - weight) + tilt))
+    for low, high in ((0.0, 1 - weight), (1 - weight, 1.0)):  # shares of the way from -a to a
+        left = low + (high - low) * NODES
+        right = (1 - high) + (high - low) * NODES[::-1]  # 1 - left, without its rounding
+        log_p = np.logaddexp(np.log(right) - tilt, np.log(left) + tilt)  # p(y | M), scaled
+        slope = math.tanh(tilt) / (2 * a) * np.exp(np.logaddexp(tilt, -tilt) - log_p)
+        spent = 4 * a * np.minimum(left * weight, right * (1 - weight)) * np.exp(log_p - evidence)
+        error = pull(a * (left - right)) - slope
+        total += 2 * a * (high - low) * float((WEIGHTS * spent * error**2 / 2).sum())
+    return total
 
 
 def dps_scale(x: np.ndarray | Number, y: Number, noise_std: Number) -> np.ndarray | float:
@@ -191,7 +201,7 @@ def gaussian_moments(
     With R(C) the integral of 1 / (noise_std^2 + V) from 0 to C, the mean is
     y - (y - mean) exp(-R(prior_var)), the variance the integral of exp(-2 R) from 0 to prior_var.
     """
-    _check(prior_std, noise_std)
+    _check(prior_std, noise_std, least=LEAST)
     prior_var = prior_std**2
 
     def rate(C: np.ndarray) -> np.ndarray | float:
@@ -229,6 +239,15 @@ def _pull(spread: Curve, a: Number, y: Number, noise_std: Number) -> Curve:
     return lambda M: (y - M) / (noise_std**2 + spread(a**2 - M**2))
 
 
+def _log_odds(log_guess: Curve, start: Number, left: Number, right: Number) -> float:
+    """Those of ending at ``left``: probabilities may be too small for a number."""
+    parts = []
+    for low, high in ((left, start), (start, right)):
+        M = low + (high - low) * NODES
+        parts.append(logsumexp(-2 * log_guess(M), b=(high - low) * WEIGHTS))
+    return float(parts[1] - parts[0])
+
+
 def _integral(fn: Curve, low: Number, high: np.ndarray | Number) -> np.ndarray | float:
     """The integral of ``fn`` from ``low`` to each of ``high``, by the tanh-sinh rule."""
     width = np.asarray(high, dtype=float)[..., None] - low
@@ -236,36 +255,95 @@ def _integral(fn: Curve, low: Number, high: np.ndarray | Number) -> np.ndarray |
     return area
 
 
-def _standing(pull: Curve, M: np.ndarray) -> np.ndarray:
-    """The probability of ending at the first of ``M`` from each of them, if V does not move."""
-    middle, cell = (M[1:] + M[:-1]) / 2, M[1] - M[0]
-    force = pull(middle)
-    log_scale = -2 * (np.cumsum(force) - force / 2) * cell
-    scale = np.exp(log_scale - log_scale.max())
-    total: float = scale.sum()
-    return np.append(np.cumsum(scale[::-1])[::-1], 0.0) / total
+def _weight(
+    spread: MovingSpread,
+    a: Number,
+    y: Number,
+    noise_std: Number,
+    weight: Number,
+    stop: Number | None,
+    *,
+    cells: int,
+) -> float:
+    """:func:`weight_in_time` on one grid: even in u, where M = a tanh(u), and in log(tau)."""
+    narrow = a * (a + abs(y)) / noise_std**2  # the guidance ends within 1 / narrow of the atoms
+    reach = 10 + math.log1p(narrow) / 2
+    u, last = np.linspace(-reach, reach, cells + 1), stop or 1e3 / min(a, noise_std) ** 2
+    rates = _rates(spread, a, y, noise_std, u)
+    h = np.heaviside(-u, 0.5) if stop else _standing(*rates(math.log(last)))
+    first = 1e-6 / (a**2 * (1 + narrow))  # until then nothing moves
+    clock = np.linspace(math.log(last), math.log(first), STEPS * cells // CELLS + 1)
+    for late, early in zip(clock[:-1], clock[1:], strict=True):
+        h = _step_back(h, rates, late, early)
+    return float(np.interp(math.atanh(1 - 2 * weight), u, h))
 
 
-def _step_back(
-    h: np.ndarray, M: np.ndarray, force: np.ndarray | float, dtau: float, *, implicit: float
-) -> np.ndarray:
-    """One step of the backward equation, a tridiagonal system; h stays as it is at the atoms."""
-    cell, C = M[1] - M[0], M[-1] ** 2 - M[1:-1] ** 2
-    down, up = (dtau * C**2 / (2 * cell**2) * (1 + sign * force * cell) for sign in (-1, 1))
-    known = h.copy()
-    known[1:-1] += (1 - implicit) * (down * (h[:-2] - h[1:-1]) + up * (h[2:] - h[1:-1]))
-    bands = np.zeros((3, len(h)))
-    bands[0, 2:], bands[2, :-2], bands[1] = -implicit * up, -implicit * down, 1.0
-    bands[1, 1:-1] += implicit * (up + down)
+def _rates(spread: MovingSpread, a: Number, y: Number, noise_std: Number, u: np.ndarray) -> Rates:
+    """Logs of how often M moves up, and down, across each edge, per unit of log(tau).
+
+    Exponentially fitted (Scharfetter, 1969): never negative, and exact where V stands still.
+    """
+    cell = u[1] - u[0]
+    inner = (u[1:] + u[:-1])[:, None] / 2 + cell / 2 * FOUR
+    M, C = a * np.tanh(inner), (a / np.cosh(inner)) ** 2
+    outward = 2 * np.diff(np.logaddexp(u, -u))
+
+    def rates(log_tau: float) -> tuple[np.ndarray, np.ndarray]:
+        tau = math.exp(log_tau)
+        force = (y - M) / (noise_std**2 + spread(C, tau)) * C / a
+        drift = outward + cell * force @ SHARES
+        size = np.maximum(np.abs(drift), 1e-12)
+        both = np.log(size / -np.expm1(-size)) + math.log(tau * (a / cell) ** 2 / 2)
+        return both - np.maximum(-drift, 0), both - np.maximum(drift, 0)
+
+    return rates
+
+
+def _standing(up: np.ndarray, down: np.ndarray) -> np.ndarray:
+    """The probability of ending at the first node from each of them, if V does not move."""
+    log_step = np.append(0.0, np.cumsum(down[:-1] - up[1:]))
+    step = np.exp(log_step - log_step.max())
+    total: float = step.sum()
+    return np.append(np.cumsum(step[::-1])[::-1], 0.0) / total
+
+
+def _step_back(h: np.ndarray, rates: Rates, late: float, early: float) -> np.ndarray:
+    """One step of the backward equation: trapezia, then backward differences (Bank, 1985)."""
+    length = late - early
+    half = STAGE / 2 * length
+    middle = _solved(h + half * _change(h, *rates(late)), rates(late - STAGE * length), half)
+    known = (middle - (1 - STAGE) ** 2 * h) / (STAGE * (2 - STAGE))
+    return _solved(known, rates(early), half)
+
+
+def _change(h: np.ndarray, up: np.ndarray, down: np.ndarray) -> np.ndarray:
+    """How h changes per unit of log(tau); at the atoms it stays as it is."""
+    rise = np.diff(h)
+    return np.pad(np.exp(up[1:]) * rise[1:] - np.exp(down[:-1]) * rise[:-1], 1)
+
+
+def _solved(known: np.ndarray, logs: tuple[np.ndarray, np.ndarray], length: float) -> np.ndarray:
+    """The h with h - length times its change = ``known``, a tridiagonal system."""
+    up, down = length * np.exp(logs[0][1:]), length * np.exp(logs[1][:-1])
+    bands = np.zeros((3, len(known)))
+    bands[0, 2:], bands[2, :-2], bands[1] = -up, -down, 1.0
+    bands[1, 1:-1] += up + down
     before: np.ndarray = solve_banded((1, 1), bands, known)
     return before
 
 
-def _check(scale: Number, noise_std: Number, weight: Number = 0.5) -> None:
-    """The distance, or the prior's deviation, and the noise are positive; a weight is inside."""
+def _check(scale: Number, noise_std: Number, weight: Number = 0.5, *, least: Number = 0) -> None:
+    """The distance, or the prior's deviation, and the noise are positive; a weight is inside.
+
+    A quadrature ends 7e-12 before an atom, and sees noise_std down to ``least`` times the distance.
+    """
     call = "true_weight(1.0, 0.3, 0.5, weight=0.5)"
     checks.positive("a", scale, call)
     checks.positive("noise_std", noise_std, call)
     if not 0 < weight < 1:
         what = "`weight` must lie between 0 and 1"
         raise ValueError(checks.complaint(what, weight, call))
+    if noise_std < least * scale:
+        what = f"a quadrature is right to 1e-5 for a `noise_std` of {least * scale:g} or more"
+        call = f"atom_weight(lambda C: C, {scale}, 0.3, {least * scale:g})"
+        raise ValueError(checks.complaint(what, noise_std, call))

@@ -4,6 +4,7 @@ Also the random cases that the tests share: unequal weights and correlated covar
 missing weight or a transposed matrix cannot hide. And how far rounding alone may move an answer.
 """
 
+import mpmath
 import numpy as np
 import pytest
 import torch
@@ -130,6 +131,29 @@ def mixture_at(x, log_weights, means, covs, alpha, sigma):
     apart = np.array(inner_means) - mean
     cov = np.einsum("k,kij->ij", share, inner_covs) + (share[:, None] * apart).T @ apart
     return log_prob, share @ np.array(scores), mean, cov
+
+
+def score_in_60_digits(x, log_weights, means, covs, alpha, sigma):
+    """The score of the same Gaussians for each row of ``x``: each number is taken as it stands."""
+    with mpmath.workdps(60):
+        rows = [_exact_score(row, log_weights, means, covs, alpha, sigma) for row in x]
+        return torch.tensor(rows, dtype=torch.float64)
+
+
+def _exact_score(x, log_weights, means, covs, alpha, sigma):
+    logs, scores = [], []
+    alpha, sigma = mpmath.mpf(float(alpha)), mpmath.mpf(float(sigma))
+    for log_weight, mean, cov in zip(
+        *(v.tolist() for v in (log_weights, means, covs)), strict=True
+    ):
+        noisy = alpha**2 * mpmath.matrix(cov) + sigma**2 * mpmath.eye(len(mean))
+        apart = mpmath.matrix(x.tolist()) - alpha * mpmath.matrix(mean)
+        pull = mpmath.lu_solve(noisy, apart)
+        logs.append(log_weight - (apart.T * pull)[0] / 2 - mpmath.log(mpmath.det(noisy)) / 2)
+        scores.append(-pull)
+    shares = [mpmath.exp(log - max(logs)) for log in logs]
+    total = mpmath.fsum(shares)
+    return [float(mpmath.fdot(shares, [s[i] for s in scores]) / total) for i in range(len(x))]
 
 
 def condition(fn, *inputs, draws=8, size=1e-7):

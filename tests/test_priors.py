@@ -12,7 +12,7 @@ from torch.testing import assert_close
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from fsps_lite import Empirical, GaussianMixture, Likelihood, Linear, Nonlinear
+from fsps_lite import VP, Empirical, GaussianMixture, Likelihood, Linear, Nonlinear
 from fsps_lite.engine import attention
 from tests.oracles import (
     Line,
@@ -286,6 +286,54 @@ def test_mixture_conditioning_is_bayes_by_quadrature(seed, t, kind):
     assert_close(posterior.denoise(x, alpha, sigma).squeeze(-1), mean, rtol=1e-7, atol=1e-7)
     cov = covariance(posterior, x, alpha, sigma)[:, 0, 0]
     assert_close(cov, variance, rtol=1e-6, atol=1e-10)
+
+
+@pytest.mark.parametrize("noise_std", [1e-3, 1e-6])
+def test_a_flat_component_in_the_plane_is_known_on_its_line(noise_std):
+    """x = m + f z with z standard normal: one number is not known, and its law has a formula.
+
+    Rounding moves y - A m by 1e-15, which the noise divides twice: once in z, once more in its law.
+    """
+    g = seeded(0)
+    for _ in range(500):
+        f, m, z = (torch.randn(shape, generator=g).double() for shape in ([2], [1, 2], [1]))
+        operator = Linear(torch.randn(2, 2, generator=g).double())
+        y = operator(m + z * f)[0] + noise_std * tensor([1.0, -0.5])
+        prior = GaussianMixture(torch.zeros(1).double(), m, torch.outer(f, f)[None])
+        found = prior.condition(Likelihood(operator, y, noise_std))
+        seen, rest = operator.matrix @ f / noise_std, (y - operator(m)[0]) / noise_std
+        left = 1 / (1 + seen @ seen)
+        assert_close(found.covs[0], left * torch.outer(f, f), rtol=1e-9, atol=1e-9 * float(left))
+        assert_close(found.means, m + f * (left * (seen @ rest)), rtol=1e-12, atol=1e-12)
+        apart = rest - seen * (left * (seen @ rest))
+        misfit = apart.square().sum() + (left * (seen @ rest)) ** 2
+        log_p = -misfit / 2 + left.log() / 2 - 2 * math.log(noise_std) - math.log(math.tau)
+        assert_close(found.log_weights[0], log_p, rtol=0, atol=1e-14 / noise_std**1.5)
+
+
+@pytest.mark.parametrize("d", [4, 64])
+def test_flat_components_go_from_float32_to_float64_and_back(d):
+    """Of rank 2: what float32 has rounded is no variance, above 0 or below it."""
+    g, scales = seeded(1), (VP().alpha(0.01), VP().sigma(0.01))
+    for _ in range(200 if d == 4 else 5):
+        f, x = torch.randn(3, d, 2, generator=g), torch.randn(5, d, generator=g)
+        prior = GaussianMixture(torch.zeros(3), torch.randn(3, d, generator=g), f @ f.mT)
+        there = prior.to(torch.float64)
+        assert (torch.linalg.matrix_rank(there.covs) == 2).all()
+        assert torch.equal(there.to(torch.float32).means, prior.means)
+        mean = prior.denoise(x, *scales)
+        assert_close(mean, there.denoise(x.double(), *scales).float(), rtol=1e-5, atol=1e-5)
+        measured = prior.condition(Likelihood(Linear(f[0].mT), torch.ones(2), 1e-3))
+        assert measured.dtype == torch.float32
+        assert measured.denoise(x, *scales).isfinite().all()
+
+
+@pytest.mark.usefixtures("unchecked")
+def test_no_component_hides_behind_a_larger_one():
+    """A covariance is judged by its own size."""
+    covs = torch.stack([torch.eye(2), torch.diag(torch.tensor([1e-12, -1e-13]))]).double()
+    with pytest.raises(ValueError, match="an eigenvalue of -1e-13 beside an entry of 1e-12"):
+        GaussianMixture(torch.zeros(2).double(), torch.zeros(2, 2).double(), covs)
 
 
 OPERATORS = {

@@ -12,6 +12,7 @@ Laws are what costs here: every day takes a few settings of each method, the lon
 import math
 from dataclasses import dataclass
 
+import mpmath
 import numpy as np
 import pytest
 import torch
@@ -252,7 +253,102 @@ def test_the_equation_finds_the_closed_forms(a, y, noise_std, weight):
     setting = {"a": a, "y": y, "noise_std": noise_std, "weight": weight}
     solved = [theory.weight_in_time(SPREADS[m], **setting) for m in ("DPS", "TMPD")]
     closed = theory.dps_weight(**setting), theory.tmpd_weight(**setting)
-    assert solved == pytest.approx(closed, abs=3e-4)
+    assert solved == pytest.approx(closed, abs=1e-4)
+
+
+NARROW = [
+    (1.0, 0.3, 0.01, 0.5),
+    (3.0, 0.1, 0.02, 0.5),
+    (1.0, 0.01, 1e-3, 0.3),
+    (1.0, 4.0, 0.05, 0.9),
+]
+
+
+@pytest.mark.parametrize("setting", NARROW, ids=str)
+def test_the_equation_finds_the_closed_forms_of_little_noise(setting):
+    """A fixed grid gave .0840 for .0400 in the first of these, and 4e16 for 0 in the second."""
+    *setting, weight = setting
+    for method, closed in (("DPS", theory.dps_weight), ("TMPD", theory.tmpd_weight)):
+        found = theory.weight_in_time(SPREADS[method], *setting, weight=weight)
+        assert found == pytest.approx(closed(*setting, weight=weight), abs=1e-4)
+
+
+def test_the_equation_says_where_its_grids_do_not_agree(monkeypatch):
+    monkeypatch.setattr(theory, "AGREE", 1e-7)
+    monkeypatch.setattr(theory, "DOUBLINGS", 1)
+    message = r"two grids must agree to 3e-4, got 0\.22\d\d and 0\.22\d\d\. Call"
+    with pytest.raises(ValueError, match=message):
+        theory.weight_in_time(SPREADS["PiGDM, 1"], 1.0, 0.3, 0.5)
+
+
+LITTLE = [
+    (1.0, 0.3, 0.02, 0.5),
+    (1.0, -0.3, 0.01, 0.9),
+    (3.0, 0.1, 0.02, 0.4),
+    (1.0, 0.3, 0.5, 0.2),
+]
+
+
+@pytest.mark.parametrize("setting", LITTLE, ids=str)
+@pytest.mark.parametrize("c", [0.0, 0.2, 1.0])
+def test_path_kl_is_the_integral_in_40_digits(setting, c):
+    """Also where p(y | x) is exp(-750) of one atom over the other."""
+    a, y, noise_std, weight = map(mpmath.mpf, setting)
+    with mpmath.workdps(40):
+        start, tilt = a * (1 - 2 * weight), a * y / noise_std**2
+        low, high = mpmath.exp(-tilt), mpmath.exp(tilt)
+
+        def likelihood(M):
+            return (low * (a - M) + high * (a + M)) / (2 * a)
+
+        def density(M):
+            spent = (min(start, M) + a) * (a - max(start, M)) / a * likelihood(M)
+            pull = (y - M) / (noise_std**2 + c * (a**2 - M**2))
+            return spent / likelihood(start) * (pull - (high - low) / (2 * a * likelihood(M))) ** 2
+
+        near = [sign * a * (1 - mpmath.mpf(10) ** -k) for sign in (-1, 1) for k in range(1, 8)]
+        exact = float(mpmath.quad(density, sorted({-a, start, a, *near})) / 2)
+    *setting, weight = setting
+    found = theory.path_kl(lambda C: c * C, *setting, weight=weight)
+    assert found == pytest.approx(exact, rel=1e-9)
+
+
+@pytest.mark.parametrize("y", [0.3, -0.3, 900.0])
+def test_tmpd_with_next_to_no_noise(y):
+    """The power of (b - a) / (b + a) in 60 digits, where b - a is 0 in 16."""
+    with mpmath.workdps(60):
+        b, start = mpmath.sqrt(1 + mpmath.mpf(1e-9) ** 2), mpmath.mpf(1 - 2 * 0.3)
+        low, middle, high = (-(((b - M) / (b + M)) ** (y / b)) for M in (-1, start, 1))
+        exact = float((high - middle) / (high - low))
+    assert theory.tmpd_weight(1.0, y, 1e-9, weight=0.3) == pytest.approx(
+        exact, rel=1e-9, abs=1e-300
+    )
+
+
+@pytest.mark.parametrize("noise_std", [0.2, 0.02])
+def test_the_unbiased_dial_gives_the_true_odds_also_where_they_are_no_number(noise_std):
+    """exp(-1500) at the smaller noise: p_guess in closed form, and its integrals in 60 digits."""
+    c = theory.unbiased_dial(1.0, 0.3, noise_std)
+    with mpmath.workdps(60):
+        y, b = mpmath.mpf("0.3"), mpmath.sqrt(1 + mpmath.mpf(noise_std) ** 2 / c)
+
+        def density(M):
+            return ((b - M) / (b + M)) ** (y / b / c) / (b**2 - M**2) ** (1 / mpmath.mpf(c))
+
+        places = [0] + [1 - mpmath.mpf(2) ** -k for k in range(1, 30)] + [1]
+        right, left = (mpmath.quad(density, [sign * M for M in places]) for sign in (1, -1))
+        odds = float(mpmath.log(right / -left))
+    assert odds == pytest.approx(-2 * 0.3 / noise_std**2, rel=1e-7)
+
+
+@unchecked
+def test_a_quadrature_refuses_noise_that_it_cannot_see():
+    none = lambda C: 0 * C  # noqa: E731
+    for call in (theory.atom_weight, theory.implied_weight, theory.path_kl):
+        with pytest.raises(ValueError, match=r"`noise_std` of 0\.002 or more, got 0\.001"):
+            call(none, 2.0, 0.3, 1e-3)
+    with pytest.raises(ValueError, match=r"`noise_std` of 0\.001 or more, got 1e-05"):
+        theory.gaussian_moments(lambda C, tau: 0 * C, 1.0, 0.3, 1e-5)
 
 
 @each_setting

@@ -11,7 +11,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from fsps_lite import checks
-from fsps_lite.denoising import DenoisingPosterior
+from fsps_lite.denoising import SMALLEST, DenoisingPosterior
 from fsps_lite.engine import attention, precision
 from fsps_lite.engine.attention import Attended, attend
 from fsps_lite.engine.draws import pick
@@ -30,6 +30,7 @@ class Centred:
         self.centre = sum(sums, atoms.new_zeros((), dtype=torch.float64)) / len(atoms)
         self.squares = torch.cat([rest.square().sum(-1) for _, rest in self._blocks()])
         self.radius = float(self.squares.detach().max().sqrt())
+        self.size = self.radius + float(self.centre.detach().norm())  # no atom is larger
 
     def keys(self, dtype: torch.dtype) -> Float[Tensor, "N d"]:
         return self._exact if dtype == torch.float64 else self._rounded
@@ -67,8 +68,8 @@ class AtomPosterior(DenoisingPosterior):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.sigma <= 0:
-            what = "atoms have a density only under noise: `sigma` must be above 0"
+        if self.sigma < SMALLEST:
+            what = "atoms have a density only under noise: `sigma` must be above 0, by 1e-150"
             call = "prior.denoise(x, alpha=0.8, sigma=0.6)"
             raise ValueError(checks.complaint(what, float(self.sigma), call))
 

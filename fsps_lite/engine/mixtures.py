@@ -30,16 +30,30 @@ class Components:
     def of(
         cls, log_weights: Float[Tensor, "K"], means: Float[Tensor, "K d"], covs: Tensor
     ) -> "Components":
-        """Those of covariances ``(K, d, d)``; what rounding alone has left of a variance is 0."""
-        values, vectors = torch.linalg.eigh(covs)
+        """Those of covariances ``(K, d, d)``; what rounding alone has left of a variance is 0.
+
+        The rounding is that of the dtype in which they are given.
+        """
+        values, vectors = torch.linalg.eigh(covs.double())
         rounding = covs.shape[-1] * torch.finfo(covs.dtype).eps
         alive = values > rounding * values.abs().amax(-1, keepdim=True)
-        return cls(log_weights, means, values.where(alive, 0.0), vectors)
+        return cls(log_weights.double(), means.double(), values.where(alive, 0.0), vectors)
+
+    @property
+    def factors(self) -> Float[Tensor, "K d d"]:
+        """F, such that the covariances are F F'."""
+        return self.vectors * self.variances.sqrt().unsqueeze(-2)
+
+    def rounded_to(self, covs: Float[Tensor, "K d d"]) -> Float[Tensor, "K d d"]:
+        """``covs``, but without what rounding has left of a variance that is 0, or put below it."""
+        singular = (self.variances == 0).any(-1)[:, None, None]
+        clean = self.factors @ self.factors.mT
+        return covs.where(~singular, ((clean + clean.mT) / 2).to(covs))
 
     def colour(self, k: Tensor, std: Tensor, generator: torch.Generator) -> Tensor:
         """Gaussian noise of component ``k[i]`` in row i, with ``std`` along its directions."""
         eps = torch.randn(std.shape, generator=generator, dtype=std.dtype, device=generator.device)
-        return torch.einsum("nij,nj->ni", self.vectors[k], std * eps)
+        return torch.einsum("nij,nj->ni", self.vectors[k].to(std), std * eps)
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,6 +71,13 @@ class MixturePosterior(DenoisingPosterior):
     def _mean(self) -> State:
         """Each component's own answer, averaged by the shares."""
         return (self.share.unsqueeze(-1) * self._means).sum(-2)
+
+    @property
+    def _score(self) -> State:
+        """Each component's own, averaged by the shares: no small difference, at any sigma."""
+        pulls = self._rotated / self._variances
+        own = torch.einsum("kij,...kj->...ki", self.components.vectors, pulls)
+        return -(self.share.unsqueeze(-1) * own).sum(-2)
 
     @cached_property
     def _log_evidence(self) -> LogDensity:
@@ -94,7 +115,8 @@ class MixturePosterior(DenoisingPosterior):
     @cached_property
     def _rotated(self) -> Float[Tensor, "*batch K d"]:
         """x - alpha mean_k in the principal directions of component k."""
-        apart = self._x.unsqueeze(-2) - self.alpha * self.components.means
+        means = self.components.means
+        apart = self._x.unsqueeze(-2) - means + (1 - self.alpha) * means  # exact near t = 0
         return torch.einsum("kij,...ki->...kj", self.components.vectors, apart)
 
     @cached_property

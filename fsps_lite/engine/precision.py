@@ -5,6 +5,7 @@ import torch
 from fsps_lite.types import Scale
 
 UNIT = 2.0**-24  # the relative rounding of float32
+DOUBLE = 2.0**-53  # that of float64
 ERROR = 1e-6  # what the score may be wrong by, over the largest score
 FEW = 256  # atoms: below, float64 costs nothing that one could notice
 
@@ -25,6 +26,16 @@ def arithmetic(
     bound = UNIT * float(alpha * radius / sigma) ** 2
     single = dtype == torch.float32 and count >= FEW and bound <= ERROR
     return torch.float32 if single and _matmul_is_float32() else torch.float64
+
+
+def cancels(size: float, radius: float, alpha: Scale, sigma: Scale) -> bool:
+    """Whether products round too much in float64 too: logits, by the bound above, or alpha m - x.
+
+    ``size`` is the largest |a|: an error of DOUBLE size in alpha m - x is one of the score, which
+    is about 1 / sigma, of DOUBLE alpha size / sigma, relative.
+    """
+    logits = float(alpha * radius / sigma) ** 2
+    return DOUBLE * max(logits, float(alpha * size / sigma)) > ERROR
 
 
 def _matmul_is_float32() -> bool:

@@ -6,8 +6,10 @@ from functools import cached_property
 from jaxtyping import Float
 from torch import Tensor
 
-from fsps_lite.engine.atoms import AtomPosterior, Centred
+from fsps_lite.denoising import DenoisingPosterior
+from fsps_lite.engine.atoms import Centred
 from fsps_lite.engine.mixtures import MixturePosterior
+from fsps_lite.engine.near import known
 from fsps_lite.types import LogDensity, Scale, State
 
 
@@ -34,6 +36,10 @@ class RoundPosterior(MixturePosterior):
         moved = self.alpha * self.round.variance / self._total * self._x
         return moved + self._kept * self._centre.mean
 
+    @property
+    def _score(self) -> State:
+        return self._centre.score
+
     @cached_property
     def _log_evidence(self) -> LogDensity:
         return self._centre.log_evidence
@@ -46,9 +52,9 @@ class RoundPosterior(MixturePosterior):
         return within + self._kept**2 * self._centre.projected_cov(matrix)
 
     @cached_property
-    def _centre(self) -> AtomPosterior:
+    def _centre(self) -> DenoisingPosterior:
         scales, centres = (self.alpha, self._total.sqrt()), self.round.centres
-        return AtomPosterior(self._x, *scales, centres, self.components.log_weights)
+        return known(self._x, *scales, centres, self.components.log_weights)
 
     @property
     def _total(self) -> Tensor:

@@ -10,8 +10,10 @@ from jaxtyping import Float
 from torch import Tensor
 
 from fsps_lite import checks
+from fsps_lite.denoising import DenoisingPosterior
 from fsps_lite.engine.atoms import AtomPosterior, Centred
 from fsps_lite.engine.draws import pick_many
+from fsps_lite.engine.near import known
 from fsps_lite.moved import Moved
 from fsps_lite.priors.answers import Answers
 from fsps_lite.types import LogDensity, LogLikelihood, Scale, State, Where
@@ -116,14 +118,16 @@ class Empirical(Answers):
 
         Their softmax is p(atom_i | x_t = x). The square of x, the same for all atoms, is left out,
         and both are centred on c, the mean of the atoms: this costs one matrix product, and no
-        ``(batch, N, d)`` array. Computed in float64.
+        ``(batch, N, d)`` array. Computed in float64, and so rounded by 1e-16 of the largest: near
+        t = 0 that is much, and :meth:`given` computes other ones.
         """
         self.given(x, alpha, sigma)  # which says what is wrong with x
-        return self._given(x, alpha, sigma).logits().to(x.dtype)
+        products = AtomPosterior(x, alpha, sigma, self._centred, self.log_weights)
+        return products.logits().to(x.dtype)
 
-    def _given(self, x: State, alpha: Scale, sigma: Scale) -> AtomPosterior:
+    def _given(self, x: State, alpha: Scale, sigma: Scale) -> DenoisingPosterior:
         """The same atoms, weighted by the softmax of the logits."""
-        return AtomPosterior(x, alpha, sigma, self._centred, self.log_weights)
+        return known(x, alpha, sigma, self._centred, self.log_weights)
 
     @cached_property
     def _centred(self) -> Centred:

@@ -97,43 +97,43 @@ class GaussianMixture(Answers):
 
     def to(self, where: Where) -> "GaussianMixture":
         """The same prior in another dtype, or on another device."""
-        return GaussianMixture(
-            self.log_weights.to(where), self.means.to(where), self.covs.to(where)
-        )
+        covs = self.covs.to(where)
+        if torch.finfo(covs.dtype).eps < torch.finfo(self.dtype).eps:
+            covs = self._components.rounded_to(covs)
+        return GaussianMixture(self.log_weights.to(where), self.means.to(where), covs)
 
     def sample(self, n: int, *, generator: torch.Generator) -> State:
         """Draw ``n`` points: a component by its weight, then a point of it. ``(n, d)``."""
         checks.count("n", n, "prior.sample(1000, generator=torch.Generator().manual_seed(0))")
         k = pick_many(self.log_weights, n, generator)
         known = self._components
-        return self.means[k] + known.colour(k, known.variances.sqrt()[k], generator)
+        return self.means[k] + known.colour(k, known.variances.to(self.dtype).sqrt()[k], generator)
 
     def responsibilities(
         self, x: State, alpha: Scale = 1.0, sigma: Scale = 0.0
     ) -> Float[Tensor, "*batch K"]:
         """p(component k | x_t = x): where each point belongs. Rows sum to 1."""
-        return MixturePosterior(x, alpha, sigma, self._double._components).share.to(x.dtype)
+        return MixturePosterior(x, alpha, sigma, self._components).share.to(x.dtype)
 
     def condition(self, likelihood: Likelihood) -> "GaussianMixture":
         """Bayes for a linear operator: each component by a Kalman update, each weight by p(y | k).
 
-        Raises ValueError for any other operator, for which the posterior is no mixture.
+        Computed in float64. Raises ValueError for any other operator: the posterior is no mixture.
         """
-        operator, noise = _linear(likelihood), likelihood.noise_cov
-        predicted = operator(self.means)
-        cross = operator.apply(self.covs)  # cov_k A'
-        innovation = operator.apply(cross.mT).mT + noise
-        gain = torch.linalg.solve(innovation, cross.mT).mT
-        normal = torch.distributions.MultivariateNormal(predicted, innovation)
-        means = self.means + (gain @ (likelihood.y - predicted).unsqueeze(-1)).squeeze(-1)
-        keep = torch.eye(self.dim, device=gain.device).to(gain) - operator.adjoint(gain)
-        covs = keep @ self.covs @ keep.mT + gain @ noise @ gain.mT  # Joseph: stays symmetric
-        covs = (covs + covs.mT) / 2
-        return GaussianMixture(self.log_weights + normal.log_prob(likelihood.y), means, covs)
+        given, known = likelihood.to(torch.float64), self._components
+        noise, operator = given.noise, _linear(given)
+        seen = noise.whiten(operator.apply(known.factors.mT)).mT
+        rest = noise.whiten(given.y - operator(known.means))
+        log_p, shift, factors = _updated(known.factors, seen, rest.unsqueeze(-1))
+        log_weights = known.log_weights + log_p + noise.log_prob(torch.zeros_like(given.y))
+        covs = factors @ factors.mT
+        return GaussianMixture(log_weights, known.means + shift, (covs + covs.mT) / 2).to(
+            self.dtype
+        )
 
     def _given(self, x: State, alpha: Scale, sigma: Scale) -> MixturePosterior:
         """A mixture again; round components of one width are atoms seen through more noise."""
-        known = self._double._components
+        known = self._components
         if self._round is None:
             return MixturePosterior(x, alpha, sigma, known)
         return RoundPosterior(x, alpha, sigma, known, self._round)
@@ -147,23 +147,41 @@ class GaussianMixture(Answers):
         return Round(Centred(self.means), self.covs[0, 0, 0].double())
 
     @cached_property
-    def _double(self) -> "GaussianMixture":
-        return self if self.dtype == torch.float64 else self.to(torch.float64)
-
-    @cached_property
     def _components(self) -> Components:
         return Components.of(self.log_weights, self.means, self.covs)
 
 
+def _updated(factors: Tensor, seen: Tensor, rest: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """log p(y | k) but for the noise's own part, the shift of the means, and new factors.
+
+    ``factors`` F have F F' = cov, ``seen`` is L^-1 A F for noise L L', ``rest`` is L^-1 (y - A m).
+    With L^-1 A F over I equal to Q R (Golub, 1965), F R^-1 is the new factor. No covariance is
+    subtracted, so none can become indefinite.
+    """
+    m, d = seen.shape[-2:]
+    eye = torch.eye(d, device=seen.device).to(seen).expand(len(seen), d, d)
+    q, r = torch.linalg.qr(torch.cat([seen, eye], dim=-2))
+    explained = q[:, :m].mT @ rest
+    misfit = torch.cat([rest - q[:, :m] @ explained, q[:, m:] @ explained], dim=-2).squeeze(-1)
+    log_det = r.diagonal(dim1=-2, dim2=-1).abs().log().sum(-1)
+    left = torch.linalg.solve_triangular(r, factors, upper=True, left=False)
+    return -misfit.square().sum(-1) / 2 - log_det, (left @ explained).squeeze(-1), left
+
+
 def _check_covs(covs: Tensor) -> None:
-    tolerance = 1e-6 if covs.dtype == torch.float32 else 1e-10
-    scale = covs.abs().max().clamp(min=torch.finfo(covs.dtype).tiny)
-    if bool(((covs - covs.mT).abs() > tolerance * scale).any()):
-        raise ValueError(checks.complaint("`covs` must be symmetric", covs.tolist(), CALL))
-    lowest = torch.linalg.eigvalsh(covs).min()
-    if bool(lowest < -tolerance * scale):
-        what = "`covs` must be positive semi-definite"
-        raise ValueError(checks.complaint(what, f"an eigenvalue of {lowest:.3g}", CALL))
+    """Symmetric, with no eigenvalue below 0, each up to the rounding of its own largest entry."""
+    k, d = covs.shape[:2]
+    tolerance = max(1e-10, 4 * d * torch.finfo(covs.dtype).eps)
+    own = f"torch.zeros({k}), torch.zeros({k}, {d}), torch.eye({d}).repeat({k}, 1, 1)"
+    call = f"GaussianMixture({own}), where the last may be any factors @ factors.mT"
+    scale = covs.abs().amax((-2, -1)).clamp(min=torch.finfo(covs.dtype).tiny)
+    if bool(((covs - covs.mT).abs().amax((-2, -1)) > tolerance * scale).any()):
+        raise ValueError(checks.complaint("`covs` must be symmetric", covs.tolist(), call))
+    lowest = torch.linalg.eigvalsh(covs)[:, 0]
+    worst = (lowest / scale).argmin()
+    if bool(lowest[worst] < -tolerance * scale[worst]):
+        got = f"an eigenvalue of {lowest[worst]:.3g} beside an entry of {scale[worst]:.3g}"
+        raise ValueError(checks.complaint("`covs` must be positive semi-definite", got, call))
 
 
 def _linear(likelihood: Likelihood) -> Linear:

@@ -12,7 +12,6 @@ from torch import Tensor
 
 from fsps_lite import checks
 from fsps_lite.denoising import DenoisingPosterior
-from fsps_lite.engine.atoms import AtomPosterior
 from fsps_lite.priors.answers import Answers
 from fsps_lite.priors.empirical import Empirical
 from fsps_lite.types import LogDensity, LogLikelihood, Scale, State, Where
@@ -171,8 +170,12 @@ class ShardedPosterior(DenoisingPosterior):
     prior: ShardedEmpirical
 
     @property
+    def _score(self) -> State:
+        return self._merged[0] / self.sigma**2
+
+    @property
     def _mean(self) -> State:
-        return self._merged[0]
+        return (self._x + self._merged[0]) / self.alpha
 
     @property
     def _log_evidence(self) -> LogDensity:
@@ -200,18 +203,19 @@ class ShardedPosterior(DenoisingPosterior):
         return self.prior._pick(own, self.share, generator)
 
     @cached_property
-    def _part(self) -> AtomPosterior:
+    def _part(self) -> DenoisingPosterior:
         return self.prior.part._given(self._x, self.alpha, self.sigma)
 
     @cached_property
     def _merged(self) -> tuple[State, LogDensity, Float[Tensor, "*batch"]]:
-        """The mean, the log-density, and this rank's share: two reductions."""
+        """sigma^2 times the score, the log-density, and this rank's share: two reductions."""
         log_p = self._part.log_evidence + self.prior.log_mass
         top = self.prior._reduce(log_p.clone(), dist.ReduceOp.MAX)
         weight = (log_p - top).exp().unsqueeze(-1)
-        sums = self.prior._sum(torch.cat([weight * self._part.mean, weight], dim=-1))
-        mean, total = sums[..., :-1] / sums[..., -1:], sums[..., -1]
-        return mean, top + total.log() - self.prior._log_total, weight.squeeze(-1) / total
+        pull = self.sigma**2 * self._part.score  # which is small near t = 0, unlike the mean
+        sums = self.prior._sum(torch.cat([weight * pull, weight], dim=-1))
+        pull, total = sums[..., :-1] / sums[..., -1:], sums[..., -1]
+        return pull, top + total.log() - self.prior._log_total, weight.squeeze(-1) / total
 
     def _averaged(self, value: Tensor) -> Tensor:
         """The mean over ranks, by their shares."""
