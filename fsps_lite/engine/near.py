@@ -10,6 +10,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from fsps_lite import checks
 from fsps_lite.denoising import SMALLEST, DenoisingPosterior
 from fsps_lite.engine import attention, precision
 from fsps_lite.engine.atoms import AtomPosterior, Centred
@@ -95,7 +96,7 @@ class NearAtoms(NearPosterior):
         queries, bias = self.centred.question(x, self.log_weights, *scales)
         rough = queries @ keys.mT + bias
         lowest = rough.amax(-1) - NATS - 2 * self._rounding(queries)
-        traced = attention.transformed(rough)  # such a tensor does not tell its numbers
+        traced = checks.transformed(rough)  # such a tensor does not tell its numbers
         some = len(keys) if traced else int((rough >= lowest.unsqueeze(-1)).sum(-1).max())
         index = rough.topk(max(1, some), -1).indices
         atoms = self.centred.atoms[index].double()
