@@ -11,14 +11,16 @@ the current folder, a bare name among this library's own.
 import argparse
 import difflib
 import importlib
+import io
 import sys
 from collections.abc import Iterable
 
 import torch
 
 from fsps_lite import checks, guidance, problems
-from fsps_lite.diagnosis import Method, diagnose
+from fsps_lite.diagnosis import Method, compare
 from fsps_lite.problems.problem import Problem
+from fsps_lite.saving import check_target
 
 PROBLEMS = {make.__name__: make for make in problems.GALLERY}
 METHODS = {
@@ -35,6 +37,9 @@ METHODS = {
 
 def main(arguments: list[str] | None = None) -> int:
     """Run one command; returns the exit status."""
+    for stream in (sys.stdout, sys.stderr):  # a name may have letters that a terminal lacks
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     options = _parser().parse_args(arguments)
     if options.command == "list":
         print(_listing())
@@ -51,18 +56,26 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 class Unknown(LookupError):
-    """A name that nothing has; the message says which is nearest."""
+    """A name that nothing has, or that cannot be written; the message says what would do."""
 
 
 def _diagnose(options: argparse.Namespace) -> None:
     """Run the method on the problem; print the report, and write what was asked for."""
+    for name, path in (("--report", options.report), ("--json", options.json)):
+        if path is not None:
+            check_target(name, path, f"python -m fsps_lite diagnose DPS {name} name-of-a-file")
     problem, method = find_problem(options.problem), find_method(options.method)
-    report = diagnose(problem, method, n=options.n, steps=options.steps, seed=options.seed)
-    print(report)
-    if options.report:
-        report.save_html(options.report)
-    if options.json:
-        report.save_json(options.json)
+    settings = {"n": options.n, "steps": options.steps, "seed": options.seed}
+    (report,) = compare(problem, {options.method.rpartition(":")[2]: method}, **settings)
+    try:
+        if options.report is not None:
+            report.save_html(options.report)
+        if options.json is not None:
+            report.save_json(options.json)
+    except OSError as error:
+        raise Unknown(f"the report could not be saved: {error}") from error
+    finally:
+        print(report)
 
 
 def find_problem(name: str) -> Problem:
@@ -79,6 +92,8 @@ def find_method(name: str) -> Method:
             raise Unknown(_unknown("method", name, METHODS) + "; your own is module:name")
         return METHODS[name]
     module_name, attribute = name.split(":", 1)
+    if not all(part.isidentifier() for part in module_name.split(".")):
+        raise Unknown(f"no module can be called {module_name!r}; mine:X is X in the file mine.py")
     if "" not in sys.path:
         sys.path.insert(0, "")
     try:
