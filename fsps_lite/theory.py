@@ -16,6 +16,7 @@ import math
 from collections.abc import Callable
 
 import numpy as np
+import torch
 from scipy.linalg import solve_banded
 from scipy.optimize import brentq
 from scipy.special import dawsn, erfi, expit, logit, logsumexp
@@ -39,6 +40,8 @@ def hitting_probability(log_guess: Curve, start: Number, left: Number, right: Nu
     ``log_guess`` is log p_guess as a function of M alone, in nats up to a constant; what guides is
     its derivative. With p(y | M) itself, which is linear in M, this is Bayes' rule.
     """
+    call = "theory.hitting_probability(lambda M: -M**2, 0.0, -1.0, 1.0)"
+    checks.function("log_guess", log_guess, call)
     parts = []
     for low, high in ((left, start), (start, right)):
         M = low + (high - low) * NODES
@@ -54,7 +57,7 @@ def atom_weight(
     V = 0 is DPS, V = C TMPD, and V = c C the dial between them. C = a^2 - M^2 knows no time, and V
     must know none either: for one that does see :func:`weight_in_time`.
     """
-    _check(a, noise_std, weight)
+    _check(a, y, noise_std, weight)
     pull, start = _pull(spread, a, y, noise_std), prior_mean(a, weight)
     return hitting_probability(lambda M: _integral(pull, start, M), start, -a, a)
 
@@ -67,13 +70,13 @@ def implied_weight(
     Its odds are the prior's times p_guess at -a over that at a. Much noise in the reverse process
     would bring them about. At V = 0 they are the truth's; any V > 0 between the atoms weakens them.
     """
-    _check(a, noise_std, weight)
+    _check(a, y, noise_std, weight)
     return float(expit(logit(weight) - _integral(_pull(spread, a, y, noise_std), -a, a)))
 
 
 def true_weight(a: Number, y: Number, noise_std: Number, *, weight: Number = 0.5) -> float:
     """The posterior's weight of the atom at -a: odds w / (1 - w) exp(-2 a y / noise_std^2)."""
-    _check(a, noise_std, weight)
+    _check(a, y, noise_std, weight)
     return float(expit(logit(weight) - 2 * a * y / noise_std**2))
 
 
@@ -82,7 +85,7 @@ def dps_weight(a: Number, y: Number, noise_std: Number, *, weight: Number = 0.5)
 
     S is :func:`dps_scale`, here without its overflow.
     """
-    _check(a, noise_std, weight)
+    _check(a, y, noise_std, weight)
     places = (np.array([-a, prior_mean(a, weight), a]) - y) / noise_std
     low, start, high = dawsn(places) * np.exp(places**2 - (places**2).max())
     return float((high - start) / (high - low))
@@ -95,7 +98,7 @@ def tmpd_weight(a: Number, y: Number, noise_std: Number, *, weight: Number = 0.5
     ((b - a) / (b + a))^(y / b): as noise_std falls they sharpen as a power of it, where the
     truth's sharpen exponentially.
     """
-    _check(a, noise_std, weight)
+    _check(a, y, noise_std, weight)
     b = math.hypot(a, noise_std)
     logs = (math.log((b - M) / (b + M)) for M in (-a, prior_mean(a, weight), a))
     power = y / b if y else 1e-12  # at y = 0 the scale is the logarithm itself
@@ -105,7 +108,7 @@ def tmpd_weight(a: Number, y: Number, noise_std: Number, *, weight: Number = 0.5
 
 def full_tmpd_weight(a: Number, y: Number, noise_std: Number, *, weight: Number = 0.5) -> float:
     """TMPD's if it kept the derivative of its covariance: log N(y; M, noise_std^2 + C) guides."""
-    _check(a, noise_std, weight)
+    _check(a, y, noise_std, weight)
 
     def log_guess(M: np.ndarray) -> np.ndarray:
         variance = noise_std**2 + a**2 - M**2
@@ -121,7 +124,15 @@ def unbiased_dial(a: Number, y: Number, noise_std: Number) -> float:
     Needs y != 0, at which every c is right.
     """
     truth = true_weight(a, y, noise_std)
-    dial: float = brentq(lambda c: atom_weight(lambda C: c * C, a, y, noise_std) - truth, 0.0, 1.0)
+
+    def miss(c: float) -> float:
+        return atom_weight(lambda C: c * C, a, y, noise_std) - truth
+
+    if not miss(0.0) * miss(1.0) < 0:
+        what = "`noise_std` must be near the distance a, or rounding hides which dial is right"
+        call = "theory.unbiased_dial(1.0, 0.3, 0.5)"
+        raise ValueError(checks.complaint(what, noise_std, call))
+    dial: float = brentq(miss, 0.0, 1.0)
     return dial
 
 
@@ -141,7 +152,9 @@ def weight_in_time(
     = 0, here by Crank and Nicolson's rule, to about 3e-4. ``stop`` is a signal-to-noise ratio at
     which to end, before all have arrived: then the share of M < 0.
     """
-    _check(a, noise_std, weight)
+    _check(a, y, noise_std, weight)
+    if stop is not None:
+        checks.number("stop", stop, "theory.weight_in_time(lambda C, tau: C, 1.0, 0.3, 0.5)")
     M, last = np.linspace(-a, a, CELLS + 1), stop or 1e3 / min(a, noise_std) ** 2
 
     def pull(tau: Number) -> Curve:
@@ -163,7 +176,7 @@ def path_kl(
     Half the squared error of the pull, times the time that the exact process spends at each M:
     Brownian motion's between -a and a, times p(y | M) / p(y). Bounds the KL between the weights.
     """
-    _check(a, noise_std, weight)
+    _check(a, y, noise_std, weight)
     start, M = prior_mean(a, weight), a * (2 * NODES - 1)
     low, high = (math.exp(sign * a * y / noise_std**2) for sign in (-1, 1))  # p(y | x), scaled
     likelihood = (low * (a - M) + high * (a + M)) / (2 * a)
@@ -179,6 +192,11 @@ def dps_scale(x: np.ndarray | Number, y: Number, noise_std: Number) -> np.ndarra
     The mean of S over the results of DPS is S at the prior's mean. For two atoms that fixes the
     weights; for more of them it is one equation.
     """
+    call = "theory.dps_scale(0.5, 0.3, 0.5)"
+    checks.number("y", y, call)
+    checks.number("noise_std", noise_std, call)
+    checks.positive("noise_std", noise_std, call)
+    checks.as_tensor("x", x, torch.empty(0, dtype=torch.float64), call)
     scale: np.ndarray | float = erfi((x - y) / noise_std)
     return scale
 
@@ -191,7 +209,7 @@ def gaussian_moments(
     With R(C) the integral of 1 / (noise_std^2 + V) from 0 to C, the mean is
     y - (y - mean) exp(-R(prior_var)), the variance the integral of exp(-2 R) from 0 to prior_var.
     """
-    _check(prior_std, noise_std)
+    _check(prior_std, y, noise_std)
     prior_var = prior_std**2
 
     def rate(C: np.ndarray) -> np.ndarray | float:
@@ -212,7 +230,8 @@ def dial_moments(
     DPS forgets the prior's mean as exp(-u), u = prior_var / noise_std^2, and its variance is
     noise_std^2 / 2 (1 - exp(-2 u)): for small noise half the true one.
     """
-    _check(prior_std, noise_std)
+    _check(prior_std, y, noise_std)
+    checks.number("c", c, "theory.dial_moments(0.5, 1.0, 0.3, 0.5)", least=0.0)
     ratio = prior_std**2 / noise_std**2
     R = math.log1p(c * ratio) / c if c else ratio
     variance = noise_std**2 * (R if c == 2 else -math.expm1((c - 2) * R) / (2 - c))
@@ -226,7 +245,20 @@ def prior_mean(a: Number, weight: Number = 0.5) -> float:
 
 def _pull(spread: Curve, a: Number, y: Number, noise_std: Number) -> Curve:
     """(y - M) / (noise_std^2 + V) as a function of M: the derivative of log p_guess."""
-    return lambda M: (y - M) / (noise_std**2 + spread(a**2 - M**2))
+    call = "theory.atom_weight(lambda C: C, 1.0, 0.3, 0.5)"
+
+    def pull(M: np.ndarray) -> np.ndarray | float:
+        V = spread(a**2 - M**2)
+        checks.as_tensor("spread(C)", V, torch.empty(0, dtype=torch.float64), call)
+        variance = noise_std**2 + V
+        if not np.all(variance > 0):
+            what = "noise_std^2 + `spread`(C) must be positive for each variance C"
+            raise ValueError(checks.complaint(what, f"{np.min(variance):.3g}", call))
+        force: np.ndarray | float = (y - M) / variance
+        return force
+
+    checks.function("spread", spread, call)
+    return pull
 
 
 def _integral(fn: Curve, low: Number, high: np.ndarray | Number) -> np.ndarray | float:
@@ -261,11 +293,14 @@ def _step_back(
     return before
 
 
-def _check(scale: Number, noise_std: Number, weight: Number = 0.5) -> None:
+def _check(scale: Number, y: Number, noise_std: Number, weight: Number = 0.5) -> None:
     """The distance, or the prior's deviation, and the noise are positive; a weight is inside."""
-    call = "true_weight(1.0, 0.3, 0.5, weight=0.5)"
+    call = "theory.true_weight(1.0, 0.3, 0.5, weight=0.5)"
+    for name, value in (("a", scale), ("y", y), ("noise_std", noise_std), ("weight", weight)):
+        checks.number(name, value, call)
     checks.positive("a", scale, call)
     checks.positive("noise_std", noise_std, call)
+    checks.positive("noise_std**2", noise_std**2, call)
     if not 0 < weight < 1:
         what = "`weight` must lie between 0 and 1"
         raise ValueError(checks.complaint(what, weight, call))
