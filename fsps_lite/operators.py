@@ -48,6 +48,7 @@ class Linear:
 
     def to(self, where: Where) -> "Linear":
         """The same operator in another dtype, or on another device."""
+        checks.place(where)
         offset = None if self.offset is None else self.offset.to(where)
         return Linear(self.matrix.to(where), offset)
 
@@ -62,8 +63,22 @@ class Nonlinear:
     fn: Callable[[Tensor], Tensor]
     name: str
 
+    def __post_init__(self) -> None:
+        call = "Nonlinear(lambda x: x[..., :1] ** 2, 'square')"
+        checks.function("fn", self.fn, call)
+        checks.kind("name", self.name, str, call)
+
     def __call__(self, x: State) -> Measurement:
         checks.floating("x", x, "operator(torch.zeros(5, 1))")
+        if x.ndim > 1 and len(x) and "_examined" not in vars(self):
+            object.__setattr__(self, "_examined", True)
+            call = "Nonlinear(lambda x: x[..., :1] ** 2, 'square')"
+            with torch.no_grad():
+                checks.rowwise(f"fn` of Nonlinear `{self.name}", self._answer, x, call)
+        return self._answer(x)
+
+    def _answer(self, x: State) -> Measurement:
+        """One row for each row, in the dtype of ``x``, or a sentence."""
         y = self.fn(x)
         if not isinstance(y, Tensor) or y.shape[:-1] != x.shape[:-1] or y.ndim != x.ndim:
             out = tuple(y.shape) if isinstance(y, Tensor) else type(y).__name__
@@ -71,6 +86,8 @@ class Nonlinear:
             what = f"`fn` of Nonlinear {self.name!r} must map (*batch, d) to (*batch, m)"
             call = "Nonlinear(lambda x: x[..., :1] ** 2, 'square')"
             raise ValueError(checks.complaint(what, got, call))
+        call = "Nonlinear(lambda x: x.abs(), 'absolute')"
+        checks.same_dtype(f"fn` of Nonlinear `{self.name}", y, "x", x.dtype, call)
         return y
 
 
@@ -104,6 +121,7 @@ def blur(side: int, width: float, *, dtype: torch.dtype = torch.float64) -> Line
     """
     call = "blur(8, 1.0)"
     checks.count("side", side, call)
+    checks.number("width", width, call, least=0.0, most=1e100)  # its square is finite
     checks.positive("width", width, call)
     pixel = torch.arange(side, dtype=dtype)
     kernel = torch.softmax(-((pixel[:, None] - pixel) ** 2) / (2 * width**2), dim=1)

@@ -418,6 +418,8 @@ def test_any_function_is_a_score_and_is_asked_once_a_step(run):
     x = VP().noise(4, 3, generator=seeded(0))
     t = times(VP(), 6)
     RUNS[run](score, VP(), x, t, generator=seeded(0))
+    assert asked[:2] == [1.0, 1.0]  # a few rows, twice, to see that it is a score
+    del asked[:2]
     if run == "heun":
         assert asked[0::2] == t[:-1].tolist()
         assert asked[1::2] == t[1:].tolist()

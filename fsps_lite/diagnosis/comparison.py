@@ -41,12 +41,13 @@ def compare(
     seed: int = 0,
 ) -> tuple[Report, ...]:
     """A :class:`Report` for each of ``{name: method}``, all against one exact run."""
+    checks.kind("problem", problem, Problem, CALL)
+    checks.kind("methods", methods, Mapping, "compare(problem, {'DPS': DPS})")
     checks.count("n", n, CALL)
     checks.count("steps", steps, CALL)
-    if "exact" in methods:
-        what = "a method may not be called 'exact', which is the name of what it is compared with"
-        call = "compare(problem, {'DPS': DPS, 'mine': my_method})"
-        raise ValueError(checks.complaint(what, list(methods), call))
+    checks.seed(seed, CALL)
+    for name in methods:
+        _check_name(name)
     scores = {name: score_of(problem, method) for name, method in methods.items()}
     settings = {"n": n, "steps": steps, "seed": seed}
     exact = run_of(problem, problem.posterior, MEASURES, n, steps, seed)
@@ -67,6 +68,9 @@ def diagnose_samples(
     compared with as many exact draws.
     """
     call = "diagnose_samples(problem, samples, name='my sampler')"
+    checks.kind("problem", problem, Problem, call)
+    checks.seed(seed, call)
+    _check_name(name)
     checks.state("samples", samples, problem.prior.dim, problem.prior.dtype, call)
     checks.shape("samples", samples, ("n", problem.prior.dim), call)
     g, schedule = torch.Generator(problem.device).manual_seed(seed), problem.schedule
@@ -75,6 +79,14 @@ def diagnose_samples(
     noisy = schedule.alpha(STOP) * samples + schedule.sigma(STOP) * eps
     found, null = (Run(problem, x, seed, MEASURES) for x in (noisy, exact))
     return _report(name, {"n": len(samples), "seed": seed}, found, null)
+
+
+def _check_name(name: object) -> None:
+    """A name is printed, and no method's is that of what it is compared with."""
+    checks.kind("name", name, str, "compare(problem, {'DPS': DPS, 'mine': DPS})")
+    if name == "exact":
+        what = "a method may not be called 'exact', which is the `name` of what it is compared with"
+        raise ValueError(checks.complaint(what, name, "compare(problem, {'DPS': DPS})"))
 
 
 def _report(name: str, settings: Mapping[str, int], found: Run, exact: Run) -> Report:

@@ -26,10 +26,14 @@ def sweep(
 
     The reports come in the order of problems, then seeds, then methods, and are those of a plain
     loop. With ``jobs=None`` it is one; inside ``joblib.parallel_config(backend=...)`` the work goes
-    where that says: to the machines of Dask or Ray, too.
+    where that says: to the machines of Dask, or of Ray after ``ray.util.joblib.register_ray()``.
     """
     from joblib import Parallel, delayed
 
+    checks.kind("problems", problems, Sequence, CALL)
+    checks.kind("methods", methods, Mapping, CALL)
+    checks.kind("seeds", seeds, Sequence, CALL)
+    checks.kind("jobs", jobs, (int, type(None)), CALL)
     if not (problems and methods and seeds):
         what = "`sweep` needs a problem, a method and a seed at least"
         got = f"{len(problems)}, {len(methods)} and {len(seeds)}"

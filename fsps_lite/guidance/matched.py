@@ -7,6 +7,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from fsps_lite import checks
 from fsps_lite.denoising import DenoisingPosterior
 from fsps_lite.diffusion import Diffusion
 from fsps_lite.guidance.guidance import Guidance, require_linear
@@ -14,6 +15,7 @@ from fsps_lite.likelihood import Likelihood
 from fsps_lite.operators import Linear
 from fsps_lite.types import LogDensity, Measurement, Scale, State, Time
 
+CALL = "matched_score(diffusion, likelihood, x, 0.5, V=0.0)"
 Spread = Scale | Float[Tensor, "*#batch d d"] | DenoisingPosterior
 
 
@@ -35,7 +37,7 @@ class MatchedGaussian(Guidance):
 
     def predicted_cov(self, at: DenoisingPosterior, t: Time) -> Float[Tensor, "*#batch m m"]:
         """A V A', the covariance of A x_0 that V means: one for all x, or one a row."""
-        spread = transported(self.likelihood, self.assumed_cov(at, t))
+        spread = transported(self.likelihood, self.assumed_cov(at, t), at.x)
         return torch.zeros_like(self.likelihood.noise_cov) if spread is None else spread
 
     def guide(self, at: DenoisingPosterior, t: Time) -> State:
@@ -67,14 +69,14 @@ def matched_log_likelihood(
 
 def _score(at: DenoisingPosterior, likelihood: Likelihood, V: Spread) -> State:
     """J' A' (A V A' + noise_cov)^-1 (y - A(m))."""
-    residual = likelihood.y - likelihood.operator(at.mean)
-    weighed = likelihood.noise.solve(residual, transported(likelihood, V))
+    residual = likelihood.residual(at.mean)
+    weighed = likelihood.noise.solve(residual, transported(likelihood, V, at.x))
     return at.vjp(operator_vjp(likelihood, at.mean, weighed))
 
 
 def _log_likelihood(at: DenoisingPosterior, likelihood: Likelihood, V: Spread) -> LogDensity:
-    residual = likelihood.y - likelihood.operator(at.mean)
-    return likelihood.noise.log_prob(residual, transported(likelihood, V))
+    residual = likelihood.residual(at.mean)
+    return likelihood.noise.log_prob(residual, transported(likelihood, V, at.x))
 
 
 def operator_vjp(likelihood: Likelihood, m: State, v: Measurement) -> State:
@@ -83,13 +85,19 @@ def operator_vjp(likelihood: Likelihood, m: State, v: Measurement) -> State:
         return v @ likelihood.operator.matrix
     with torch.enable_grad():
         m = m.detach().requires_grad_()
-        return torch.autograd.grad(likelihood.operator(m), m, v)[0]
+        y = likelihood.operator(m)
+        if not y.requires_grad:
+            what = "a guided score needs an `operator` that can be differentiated"
+            got = f"{likelihood.operator}, whose answer has no gradient"
+            raise ValueError(checks.complaint(what, got, "Nonlinear(torch.square, 'square')"))
+        return torch.autograd.grad(y, m, v)[0]
 
 
-def transported(likelihood: Likelihood, V: Spread) -> Float[Tensor, "*batch m m"] | None:
+def transported(likelihood: Likelihood, V: Spread, x: State) -> Float[Tensor, "*#batch m m"] | None:
     """A V A', for the V that :func:`matched_score` takes; none, with any operator, where V is 0."""
     if not isinstance(V, DenoisingPosterior):
-        V = torch.as_tensor(V, dtype=likelihood.y.dtype, device=likelihood.y.device)
+        V = checks.as_tensor("V", V, likelihood.y, CALL)
+        checks.spread("V", V, x, CALL)
         if V.ndim == 0 and V == 0:
             return None
     matrix = require_linear("a matched Gaussian with V != 0", likelihood).matrix

@@ -21,6 +21,7 @@ class TMPD(MatchedGaussian):
     """
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         require_linear("TMPD", self.likelihood)
 
     def assumed_cov(self, at: DenoisingPosterior, t: Time) -> Spread:
@@ -61,7 +62,7 @@ class DiagonalTMPD(TMPD):
     def _residual_and_spread(self, at: DenoisingPosterior) -> tuple[Tensor, Tensor]:
         ones = self._matrix.sum(0).expand_as(at.x)  # A' 1, as A C (A' 1) are the row sums of A C A'
         spread = at.cov_product(ones) @ self._matrix.mT
-        residual = self.likelihood.y - self.likelihood.operator(at.mean)
+        residual = self.likelihood.residual(at.mean)
         return residual, spread + self.likelihood.noise.variances
 
     @property

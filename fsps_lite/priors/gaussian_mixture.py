@@ -36,6 +36,9 @@ class GaussianMixture(Answers):
     def __post_init__(self) -> None:
         checks.floating("means", self.means, CALL)
         checks.shape("means", self.means, ("K", "d"), CALL)
+        if self.dtype not in (torch.float32, torch.float64):
+            what = "`means` must have the dtype float32 or float64"
+            raise TypeError(checks.complaint(what, self.dtype, CALL))
         k, d = self.means.shape
         for name, value, shape in (
             ("log_weights", self.log_weights, (k,)),
@@ -59,7 +62,7 @@ class GaussianMixture(Answers):
         checks.floating("means", means, CALL)
         checks.shape("means", means, ("K", "d"), CALL)
         k, d = means.shape
-        std = torch.as_tensor(std, dtype=means.dtype, device=means.device)
+        std = checks.as_tensor("std", std, means, CALL)
         std = std.expand(k) if std.ndim == 0 else std
         weights = means.new_ones(k) if weights is None else weights
         for name, value, zero in (("std", std, True), ("weights", weights, False)):
@@ -92,6 +95,7 @@ class GaussianMixture(Answers):
 
     def to(self, where: Where) -> "GaussianMixture":
         """The same prior in another dtype, or on another device."""
+        checks.place(where)
         return GaussianMixture(
             self.log_weights.to(where), self.means.to(where), self.covs.to(where)
         )
@@ -99,6 +103,7 @@ class GaussianMixture(Answers):
     def sample(self, n: int, *, generator: torch.Generator) -> State:
         """Draw ``n`` points: a component by its weight, then a point of it. ``(n, d)``."""
         checks.count("n", n, "prior.sample(1000, generator=torch.Generator().manual_seed(0))")
+        checks.generator(generator)
         k = self.weights.multinomial(n, replacement=True, generator=generator)
         known = self._components
         return self.means[k] + known.colour(k, known.variances.sqrt()[k], generator)

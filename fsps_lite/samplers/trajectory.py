@@ -28,6 +28,13 @@ class Trajectory:
     t: Float[Tensor, "T"]
     x: Float[Tensor, "T n d"]
 
+    def __post_init__(self) -> None:
+        call = "Trajectory(t, x.expand(len(t), *x.shape))"
+        if len(self.t) != 1:  # the end of a path is one, too
+            checks.falls("t", self.t, call)
+        checks.floating("x", self.x, call)
+        checks.shape("x", self.x, (len(self.t), "n", "d"), call)
+
     @property
     def final(self) -> State:
         """The cloud at the last time. ``(n, d)``."""
@@ -35,6 +42,7 @@ class Trajectory:
 
     def at(self, t: Time) -> State:
         """The cloud at the grid time nearest to ``t``. ``(n, d)``."""
+        checks.number("t", t, "Trajectory(t, x.expand(len(t), *x.shape)).at(0.5)")
         return self.x[(self.t - t).abs().argmin()]
 
     def diverged(self, bound: float = 1e6) -> Bool[Tensor, "n"]:
@@ -50,10 +58,15 @@ def march(step: Step, x: State, t: Float[Tensor, "T"]) -> Trajectory:
     particles that diverged. Raises when the grid does not decrease or the cloud is not (n, d).
     """
     _check(x, t)
-    path = [x]
+    checks.function("step", step, "march(lambda x, t, s: x + 0.0, x, t)")
+    path, writes = [x], [checks.written(x)]
     pairs = list(zip(t[:-1], t[1:], strict=True))
     for now, after in tqdm(pairs, desc="reverse process", delay=SLOW, leave=False):
         path.append(step(path[-1], now, after))
+        writes.append(checks.written(path[-1]))
+        if len(path) == 2:
+            checks.like("step(x, t, s)", path[1], x, "march(lambda x, t, s: x + 0.0, x, t)")
+    _check_unwritten(path, writes)
     trajectory = Trajectory(t, torch.stack(path))
     lost = int(trajectory.diverged().sum())
     if lost:
@@ -67,7 +80,10 @@ def march(step: Step, x: State, t: Float[Tensor, "T"]) -> Trajectory:
 def _check(x: Tensor, t: Tensor) -> None:
     checks.floating("x", x, CALL)
     checks.shape("x", x, ("n", "d"), CALL)
-    checks.floating("t", t, CALL)
-    if t.ndim != 1 or len(t) < 2 or not bool((t[1:] < t[:-1]).all()):
-        got = f"{t.tolist()}" if t.numel() < 9 else f"{len(t)} times that do not"
-        raise ValueError(checks.complaint("`t` must be a grid that decreases", got, CALL))
+    checks.falls("t", t, CALL)
+
+
+def _check_unwritten(path: list[Tensor], writes: list[int]) -> None:
+    """A step, or a score in it, that changes its input changes the path behind it."""
+    for x, before in zip(path, writes, strict=True):
+        checks.unwritten("step(x, t, s)", x, before, "march(lambda x, t, s: x + 0.0, x, t)")
