@@ -19,6 +19,7 @@ import torch
 
 from fsps_lite import checks, guidance, problems
 from fsps_lite.diagnosis import Method, compare
+from fsps_lite.diagnosis.method import name_of
 from fsps_lite.problems.problem import Problem
 from fsps_lite.saving import check_target
 
@@ -66,7 +67,9 @@ def _diagnose(options: argparse.Namespace) -> None:
             check_target(name, path, f"python -m fsps_lite diagnose DPS {name} name-of-a-file")
     problem, method = find_problem(options.problem), find_method(options.method)
     settings = {"n": options.n, "steps": options.steps, "seed": options.seed}
-    (report,) = compare(problem, {options.method.rpartition(":")[2]: method}, **settings)
+    name = name_of(method)
+    name = options.method.rpartition(":")[2] if name == "<lambda>" else name
+    (report,) = compare(problem, {name: method}, **settings)
     try:
         if options.report is not None:
             report.save_html(options.report)

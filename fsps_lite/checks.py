@@ -89,14 +89,18 @@ def generator(value: object, call: str = "torch.Generator().manual_seed(0)") -> 
 def place(where: object) -> None:
     """``where`` must be a dtype, or a device that this machine has."""
     try:
-        torch.empty(0).to(where)  # type: ignore[call-overload]
+        torch.empty(0, device="cpu").to(where)  # type: ignore[call-overload]
     except (RuntimeError, AssertionError, TypeError, ValueError):
         what = "`to` takes a dtype, or a device of this machine"
         raise ValueError(complaint(what, repr(where), "prior.to(torch.float32)")) from None
 
 
-def like(name: str, value: object, x: Tensor, call: str) -> None:
-    """``value``, an answer about the cloud ``x``, must have its shape and dtype."""
+def like(name: str, value: object, x: Tensor, call: str, *, density: bool = False) -> None:
+    """``value``, an answer about the cloud ``x``, must have its shape and dtype.
+
+    A ``density`` has one number a row.
+    """
+    x = x[..., 0] if density else x
     if not isinstance(value, Tensor) or value.shape != x.shape or value.dtype != x.dtype:
         got = f"{tuple(value.shape)} {value.dtype}" if isinstance(value, Tensor) else type(value)
         what = f"`{name}` must return a tensor like x, {tuple(x.shape)} {x.dtype}"
@@ -194,11 +198,14 @@ def even(name: str, value: Tensor, call: str) -> None:
         raise ValueError(complaint(f"`{name}` must be evenly spaced and rise", got, call))
 
 
-def same_dtype(name: str, value: Tensor, other: str, dtype: torch.dtype, call: str) -> None:
+def same_dtype(
+    name: str, value: Tensor | torch.dtype, other: str, dtype: torch.dtype, call: str
+) -> None:
     """``value`` must have the dtype of ``other``: mixed precision is a choice, not an accident."""
-    if value.dtype != dtype:
+    got = value.dtype if isinstance(value, Tensor) else value
+    if got != dtype:
         what = f"`{name}` must have the dtype of {other}, {dtype}"
-        raise TypeError(complaint(what, value.dtype, call))
+        raise TypeError(complaint(what, got, call))
 
 
 def state(name: str, x: Tensor, dim: int, dtype: torch.dtype, call: str) -> None:

@@ -93,7 +93,7 @@ class Schedule(ABC):
         checks.count("n", n, call)
         checks.count("dim", dim, call)
         checks.generator(generator)
-        checks.floating("noise", torch.empty(0, dtype=dtype), call)
+        checks.floating("noise", torch.empty(0, dtype=dtype, device="cpu"), call)
         eps = torch.randn(n, dim, generator=generator, dtype=dtype, device=generator.device)
         return self.sigma(1.0) * eps
 

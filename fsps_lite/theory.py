@@ -30,6 +30,7 @@ MovingSpread = Callable[[np.ndarray, np.ndarray | float], np.ndarray | float]  #
 GRID, PITCH = np.linspace(-2.8, 2.8, 201, retstep=True)  # tanh-sinh: what is steep is so at an end
 NODES = expit(np.pi * np.sinh(GRID))  # on [0, 1]
 WEIGHTS = PITCH * np.pi * np.cosh(GRID) * NODES * (1 - NODES)
+NUMBERS = torch.empty(0, dtype=torch.float64, device="cpu")
 CELLS, STEPS = 400, 300  # of the differential equation, in M and in tau
 
 
@@ -196,7 +197,7 @@ def dps_scale(x: np.ndarray | Number, y: Number, noise_std: Number) -> np.ndarra
     checks.number("y", y, call)
     checks.number("noise_std", noise_std, call)
     checks.positive("noise_std", noise_std, call)
-    checks.as_tensor("x", x, torch.empty(0, dtype=torch.float64), call)
+    checks.as_tensor("x", x, NUMBERS, call)
     scale: np.ndarray | float = erfi((x - y) / noise_std)
     return scale
 
@@ -246,18 +247,16 @@ def prior_mean(a: Number, weight: Number = 0.5) -> float:
 def _pull(spread: Curve, a: Number, y: Number, noise_std: Number) -> Curve:
     """(y - M) / (noise_std^2 + V) as a function of M: the derivative of log p_guess."""
     call = "theory.atom_weight(lambda C: C, 1.0, 0.3, 0.5)"
+    checks.function("spread", spread, call)
 
     def pull(M: np.ndarray) -> np.ndarray | float:
         V = spread(a**2 - M**2)
-        checks.as_tensor("spread(C)", V, torch.empty(0, dtype=torch.float64), call)
-        variance = noise_std**2 + V
-        if not np.all(variance > 0):
+        if V is None or np.any(noise_std**2 + V <= 0):
             what = "noise_std^2 + `spread`(C) must be positive for each variance C"
-            raise ValueError(checks.complaint(what, f"{np.min(variance):.3g}", call))
-        force: np.ndarray | float = (y - M) / variance
+            raise ValueError(checks.complaint(what, V and np.min(noise_std**2 + V), call))
+        force: np.ndarray | float = (y - M) / (noise_std**2 + V)
         return force
 
-    checks.function("spread", spread, call)
     return pull
 
 

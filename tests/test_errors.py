@@ -133,7 +133,7 @@ class Guide(Guidance):
 
 def dropout(x, alpha, sigma):
     """A network that was left in training."""
-    return torch.nn.functional.dropout(x + 1)
+    return x * torch.rand_like(x)
 
 
 # What a corrected call may speak of: the names that our examples and chapters use.

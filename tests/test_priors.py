@@ -666,3 +666,13 @@ def test_another_dtype(prior):
     bounds = {name: rounding(torch.float32, size, operations=5) for name, size in sizes.items()}
     assert_near(low, prior.denoise(x, 0.9, 0.4), bounds["mean"])
     assert_near(posterior.weights, prior.condition(likelihood).weights, bounds["weights"])
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_samples_may_be_a_numpy_array_which_is_copied(unchecked, dtype):
+    array = np.arange(6, dtype=dtype).reshape(3, 2)[::-1]
+    prior = Empirical.from_samples(array)
+    assert prior.atoms.dtype == getattr(torch, dtype)
+    assert prior.atoms.tolist() == [[4, 5], [2, 3], [0, 1]]
+    array[:] = 7.0
+    assert prior.atoms.tolist() == [[4, 5], [2, 3], [0, 1]]

@@ -23,6 +23,7 @@ from fsps_lite import (
     exact_kernel,
     fourier_magnitude,
     mask,
+    mode_weights,
     problems,
     times,
 )
@@ -300,3 +301,20 @@ def test_the_schedule_of_a_problem_is_the_papers():
     assert problems.trimodal().prior.means.flatten().tolist() == [-1.8, 0.2, 2.2]
     assert isinstance(problems.trimodal().prior, GaussianMixture)
     assert isinstance(problems.trimodal().likelihood.operator, Linear)
+
+
+def test_equal_atoms_are_one_mode():
+    atoms = torch.tensor([[1.0], [-1.0], [1.0], [3.0]], dtype=torch.float64)
+    likelihood = Likelihood(Linear(torch.eye(1, dtype=torch.float64)), atoms[0], 0.5)
+    problem = Problem("equal", Empirical.from_samples(atoms), likelihood)
+    assert problem.modes.means.tolist() == [[1.0], [-1.0], [3.0]]
+    shares, _ = mode_weights(atoms, problem.modes)
+    assert shares.tolist() == [0.5, 0.25, 0.25]
+
+
+def test_one_atom_is_one_mode():
+    atoms = torch.full((3, 1), 2.0, dtype=torch.float64)
+    likelihood = Likelihood(Linear(torch.eye(1, dtype=torch.float64)), atoms[0], 0.5)
+    for prior in (Empirical.from_samples(atoms), Empirical.from_samples(atoms[:1])):
+        modes = Problem("one", prior, likelihood).modes
+        assert mode_weights(atoms, modes)[0].tolist() == [1.0]

@@ -3,8 +3,6 @@
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, replace
 
-import torch
-
 from fsps_lite import checks
 from fsps_lite.denoising import DenoisingPosterior
 from fsps_lite.diffusion import Diffusion
@@ -29,7 +27,7 @@ class Guidance(ABC):
         checks.kind("prior", self.prior, Diffusion, call)
         checks.kind("likelihood", self.likelihood, Likelihood, call)
         dtype = self.likelihood.y.dtype
-        checks.same_dtype("prior", torch.empty(0, dtype=self.prior.prior.dtype), "y", dtype, call)
+        checks.same_dtype("prior", self.prior.prior.dtype, "y", dtype, call)
 
     @abstractmethod
     def guide(self, at: DenoisingPosterior, t: Time) -> State:
@@ -46,9 +44,9 @@ class Guidance(ABC):
     def __call__(self, x: State, t: Time) -> State:
         """The guess of the posterior's score: a Guidance is a PosteriorScore."""
         at = self.prior.at(x, t)
-        guide = self.guide(at, t)
+        score, guide = at.score, self.guide(at, t)
         checks.like("guide(at, t)", guide, x, "DPS(prior, likelihood).guide(prior.at(x, 0.5), 0.5)")
-        return at.score + guide
+        return score + guide
 
     def __init_subclass__(cls) -> None:
         """A likelihood score of a subclass's own would be passed over: ``guide`` is asked."""

@@ -109,6 +109,6 @@ class Lifted(DenoisingPosterior):
             call = "given(self, x, alpha, sigma) -> DenoisingPosterior"
             raise TypeError(checks.complaint(what, type(self.prior).__name__, call))
         answer: Tensor = method(self._x, self.alpha, self.sigma, *args, **options)
-        rows = self._x[..., 0] if name == "log_prob" else self._x
-        checks.like(name, answer, rows, "diffusion.denoise(x, 0.5)")
+        call = "diffusion.denoise(x, 0.5)"
+        checks.like(name, answer, self._x, call, density=name == "log_prob")
         return answer

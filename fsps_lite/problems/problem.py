@@ -49,7 +49,7 @@ class Problem:
         checks.kind("likelihood", self.likelihood, Likelihood, call)
         checks.kind("schedule", self.schedule, Schedule, call)
         dtype = self.likelihood.y.dtype
-        checks.same_dtype("prior", torch.empty(0, dtype=self.prior.dtype), "y", dtype, call)
+        checks.same_dtype("prior", self.prior.dtype, "y", dtype, call)
 
     @property
     def device(self) -> torch.device:
