@@ -6,6 +6,7 @@ values of a state are never checked here: only what it is (dtype and shape).
 
 import math
 from collections.abc import Callable
+from contextlib import suppress
 from numbers import Real
 
 import numpy as np
@@ -44,6 +45,13 @@ def array(name: str, value: object, call: str) -> Tensor:
     floating(name, value, call)
     assert isinstance(value, Tensor)
     return value
+
+
+def full_precision(name: str, value: Tensor, call: str) -> None:
+    """``value`` must be of float32 or float64: nothing else has eigenvalues."""
+    if value.dtype not in (torch.float32, torch.float64):
+        what = f"`{name}` must have the dtype float32 or float64"
+        raise TypeError(complaint(what, value.dtype, call))
 
 
 def as_tensor(name: str, value: object, like: Tensor, call: str) -> Tensor:
@@ -113,8 +121,13 @@ def rowwise(
     """``fn`` must answer a row by that row alone, and leave ``x`` as it is; it is asked twice.
 
     A row among others is compared with itself among its copies. Where ``drawn`` allows it, what
-    draws random numbers is not compared.
+    draws random numbers is not compared; nor is anything inside ``torch.func.vmap``.
     """
+    with suppress(RuntimeError):  # one of ``fn``'s own comes again when it is asked in earnest
+        _rowwise(name, fn, x, call, drawn)
+
+
+def _rowwise(name: str, fn: Callable[[Tensor], Tensor], x: Tensor, call: str, drawn: bool) -> None:
     some, copies = x[:FEW].clone(), x[:1].expand_as(x[:FEW]).clone()
     before = written(some)
     among = fn(some)

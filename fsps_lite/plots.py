@@ -71,15 +71,18 @@ def _named(name: str, lines: Mapping[str, tuple[Tensor, ...]], parts: int = 2) -
             raise ValueError(checks.complaint(what, checks.described(values), call))
         for value in values:
             checks.kind(name, value, Tensor, call)
-            checks.shape(name, value, tuple(values[0].shape), call)
-            checks.count(f"len({name})", len(value), call)
-            if value.requires_grad:
-                what = f"`{name}` must hold numbers without gradients"
-                raise ValueError(
-                    checks.complaint(
-                        what, "requires_grad=True", call.replace("grid,", "grid.detach(),")
-                    )
-                )
+            _plain(name, value, values[0], call)
+
+
+def _plain(name: str, value: Tensor, first: Tensor, call: str) -> None:
+    """Numbers that a figure can show, as many as the first."""
+    checks.shape(name, value, tuple(first.shape), call)
+    checks.count(f"len({name})", len(value), call)
+    if value.requires_grad:
+        what = f"`{name}` must hold numbers without gradients"
+        raise ValueError(
+            checks.complaint(what, "requires_grad=True", call.replace("grid,", "grid.detach(),"))
+        )
 
 
 def panels(

@@ -473,3 +473,20 @@ def test_the_defaults_come_as_near_as_chance_lets_anyone_see(name, monkeypatch):
         assert found < 1.5
     default = times(problem.schedule)
     assert_close(default, times(problem.schedule, 50, stop=benchmark.STOP, spacing="log_snr"))
+
+
+def test_a_score_may_draw_random_numbers():
+    """Guidance by Monte Carlo is a method, and what it draws differs from row to row."""
+    x, noise = VP().noise(6, 2, generator=seeded(0)), seeded(1)
+
+    def score(x, t):
+        return -x + torch.randn(x.shape, generator=noise, dtype=x.dtype)
+
+    assert ddim(score, VP(), x, times(VP(), 3)).final.isfinite().all()
+
+
+def test_a_score_may_lose_a_particle():
+    """NaN is a finding, also in the rows that are looked at before the run."""
+    x = VP().noise(6, 2, generator=seeded(0))
+    with pytest.warns(RuntimeWarning, match="6 of 6 particles diverged"):
+        ddim(lambda x, t: x * torch.nan, VP(), x, times(VP(), 3))

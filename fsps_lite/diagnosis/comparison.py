@@ -46,8 +46,7 @@ def compare(
     checks.count("n", n, CALL)
     checks.count("steps", steps, CALL)
     checks.seed(seed, CALL)
-    for name in methods:
-        _check_name(name)
+    _check_names(*methods)
     scores = {name: score_of(problem, method) for name, method in methods.items()}
     settings = {"n": n, "steps": steps, "seed": seed}
     exact = run_of(problem, problem.posterior, MEASURES, n, steps, seed)
@@ -70,7 +69,7 @@ def diagnose_samples(
     call = "diagnose_samples(problem, samples, name='my sampler')"
     checks.kind("problem", problem, Problem, call)
     checks.seed(seed, call)
-    _check_name(name)
+    _check_names(name)
     checks.state("samples", samples, problem.prior.dim, problem.prior.dtype, call)
     checks.shape("samples", samples, ("n", problem.prior.dim), call)
     g, schedule = torch.Generator(problem.device).manual_seed(seed), problem.schedule
@@ -81,12 +80,13 @@ def diagnose_samples(
     return _report(name, {"n": len(samples), "seed": seed}, found, null)
 
 
-def _check_name(name: object) -> None:
+def _check_names(*names: object) -> None:
     """A name is printed, and no method's is that of what it is compared with."""
-    checks.kind("name", name, str, "compare(problem, {'DPS': DPS, 'mine': DPS})")
-    if name == "exact":
+    for name in names:
+        checks.kind("name", name, str, "compare(problem, {'DPS': DPS, 'mine': DPS})")
+    if "exact" in names:
         what = "a method may not be called 'exact', which is the `name` of what it is compared with"
-        raise ValueError(checks.complaint(what, name, "compare(problem, {'DPS': DPS})"))
+        raise ValueError(checks.complaint(what, list(names), "compare(problem, {'DPS': DPS})"))
 
 
 def _report(name: str, settings: Mapping[str, int], found: Run, exact: Run) -> Report:

@@ -1,6 +1,6 @@
 """Many reports: each problem, each method, each seed, on as many cores as there are."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Sized
 
 import torch
 
@@ -30,6 +30,17 @@ def sweep(
     """
     from joblib import Parallel, delayed
 
+    _check(problems, methods, seeds, jobs)
+    tasks = [
+        delayed(_compare)(problem, methods, n, steps, seed)
+        for problem in problems
+        for seed in seeds
+    ]
+    found = Parallel(n_jobs=jobs)(tasks)
+    return tuple(report for reports in found for report in reports)
+
+
+def _check(problems: Sized, methods: Sized, seeds: Sized, jobs: int | None) -> None:
     checks.kind("problems", problems, Sequence, CALL)
     checks.kind("methods", methods, Mapping, CALL)
     checks.kind("seeds", seeds, Sequence, CALL)
@@ -38,13 +49,6 @@ def sweep(
         what = "`sweep` needs a problem, a method and a seed at least"
         got = f"{len(problems)}, {len(methods)} and {len(seeds)}"
         raise ValueError(checks.complaint(what, got, CALL))
-    tasks = [
-        delayed(_compare)(problem, methods, n, steps, seed)
-        for problem in problems
-        for seed in seeds
-    ]
-    found = Parallel(n_jobs=jobs)(tasks)
-    return tuple(report for reports in found for report in reports)
 
 
 def _compare(

@@ -36,12 +36,17 @@ def implied_density(score: PosteriorScore, x: Float[Tensor, "G"], t: Time) -> Fl
     slope = torch.gradient(s, spacing=float(cell), edge_order=2)[0]
     steps = (s[1:] + s[:-1]) / 2 - cell * (slope[1:] - slope[:-1]) / 12
     log_p = torch.cat([s.new_zeros(1), (steps * cell).cumsum(0)])
-    ends, top = torch.stack([log_p[0], log_p[-1]]), log_p.max()
-    if bool((ends > top + math.log(HIGH)).any()):
-        what = "the density must die away at both ends of `x`"
-        got = f"{float((ends.max() - top).exp()):.2g} of its maximum at an end"
-        raise ValueError(checks.complaint(what, got, call))
+    _check_ends(log_p, call)
     return log_p.softmax(0) / cell
+
+
+def _check_ends(log_p: Float[Tensor, "G"], call: str) -> None:
+    """A density that does not die away at the ends of its grid has been cut off."""
+    end, top = torch.maximum(log_p[0], log_p[-1]), log_p.max()
+    if bool(end > top + math.log(HIGH)):
+        what = "the density must die away at both ends of `x`"
+        got = f"{float((end - top).exp()):.2g} of its maximum at an end"
+        raise ValueError(checks.complaint(what, got, call))
 
 
 def implied_spread(score: PosteriorScore, x: Float[Tensor, "G"], t: Time) -> float:

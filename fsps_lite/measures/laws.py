@@ -92,16 +92,9 @@ def law(
     default) or :func:`~fsps_lite.samplers.euler_maruyama_kernel`. x is followed on [-reach, reach].
     """
     kernel = kernel or ddpm_kernel
-    call = "law(lambda x, t: -x, schedule, t, reach=8.0, resolution=3.0)"
-    for name, value in (("reach", reach), ("resolution", resolution)):
-        checks.number(name, value, call)
-        checks.positive(name, value, call)
-    checks.falls("t", t, call)
+    _check(schedule, t, reach, resolution)
     x = torch.linspace(-reach, reach, 2001, dtype=torch.float64, device=t.device)
     examine(score, schedule, x[::LOOK].unsqueeze(-1), t)
-    if schedule.sigma(t[-1]) == 0:
-        what = "`t` must end above 0, where each step has some width"
-        raise ValueError(checks.complaint(what, float(t[-1]), call))
     sigma = schedule.sigma(t[0])
     p = torch.exp(-((x / sigma) ** 2) / 2) / (sigma * math.sqrt(2 * math.pi))
     places, density, lost = [x], [p], [1 - p.sum() * (x[1] - x[0])]
@@ -111,6 +104,18 @@ def law(
         density.append(p)
         lost.append(1 - p.sum() * (x[1] - x[0]))
     return Law(t, tuple(places), tuple(density), torch.stack(lost))
+
+
+def _check(schedule: Schedule, t: Tensor, reach: float, resolution: float) -> None:
+    call = "law(lambda x, t: -x, schedule, t, reach=8.0, resolution=3.0)"
+    for name, value in (("reach", reach), ("resolution", resolution)):
+        checks.number(name, value, call)
+        checks.positive(name, value, call)
+    checks.falls("t", t, call)
+    checks.kind("schedule", schedule, Schedule, call)
+    if schedule.sigma(t[-1]) == 0:
+        what = "`t` must end above 0, where each step has some width"
+        raise ValueError(checks.complaint(what, float(t[-1]), call))
 
 
 def interpolate(at: Tensor, x: Tensor, p: Tensor) -> Tensor:

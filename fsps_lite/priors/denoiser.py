@@ -64,10 +64,14 @@ class Denoiser(Answers):
         """Once: where autograd sees no way back, the covariance would silently be 0."""
         if "_differentiable" in vars(self):
             return
-        object.__setattr__(self, "_differentiable", True)
         some = x.detach().reshape(-1, self.dim)[: checks.FEW].to(self.dtype)
+        try:
+            asked = some.clone().requires_grad_()
+        except RuntimeError:  # inside torch.func.vmap: another time
+            return
+        object.__setattr__(self, "_differentiable", True)
         with torch.enable_grad():
-            answer = self._answer(some.clone().requires_grad_(), alpha, sigma)
+            answer = self._answer(asked, alpha, sigma)
         if not answer.requires_grad and checks.apart(answer, self._answer(some + 1, alpha, sigma)):
             what = "the covariance of a Denoiser needs an `fn` that can be differentiated"
             raise ValueError(checks.complaint(what, "an answer without a gradient", CALL))

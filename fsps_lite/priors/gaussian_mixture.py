@@ -36,9 +36,7 @@ class GaussianMixture(Answers):
     def __post_init__(self) -> None:
         checks.floating("means", self.means, CALL)
         checks.shape("means", self.means, ("K", "d"), CALL)
-        if self.dtype not in (torch.float32, torch.float64):
-            what = "`means` must have the dtype float32 or float64"
-            raise TypeError(checks.complaint(what, self.dtype, CALL))
+        checks.full_precision("means", self.means, CALL)
         k, d = self.means.shape
         for name, value, shape in (
             ("log_weights", self.log_weights, (k,)),

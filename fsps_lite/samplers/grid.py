@@ -49,10 +49,7 @@ def _invert(schedule: Schedule, log_snr: Tensor) -> Tensor:
 
 def _check_grid(schedule: Schedule, steps: int, start: float, stop: float, spacing: str) -> None:
     call = "times(schedule, 250, start=1.0, stop=1e-3)"
-    checks.kind("schedule", schedule, Schedule, call)
-    checks.count("steps", steps, call)
-    checks.number("start", start, call)
-    checks.number("stop", stop, call)
+    _check_kinds(schedule, steps, start, stop, call)
     if not 0 <= stop < start <= 1:
         what = "`start` and `stop` must keep to 0 <= stop < start <= 1, from noise to data"
         raise ValueError(checks.complaint(what, f"start={start}, stop={stop}", call))
@@ -76,3 +73,10 @@ def _check_falls(schedule: Schedule, start: float, stop: float, call: str) -> No
         what = "the signal-to-noise ratio of `schedule` must fall from t = 0 to t = 1"
         got = f"a log of {ratio[0]:.3g} at {stop:g} and of {ratio[-1]:.3g} at {start:g}"
         raise ValueError(checks.complaint(what, got, call))
+
+
+def _check_kinds(schedule: object, steps: object, start: object, stop: object, call: str) -> None:
+    checks.kind("schedule", schedule, Schedule, call)
+    checks.count("steps", steps, call)
+    checks.number("start", start, call)
+    checks.number("stop", stop, call)

@@ -95,10 +95,10 @@ def examine(score: PosteriorScore, schedule: Schedule, x: State, t: Float[Tensor
 
 def same_schedule(one: Schedule, other: Schedule, t: Float[Tensor, "T"]) -> None:
     """A score and the process that it guides have the same scales at each time."""
-    names = ("alpha", "sigma")
-    if one != other and not all(
-        torch.equal(getattr(one, name)(t), getattr(other, name)(t)) for name in names
-    ):
+    if one == other:
+        return
+    pairs = (one.alpha(t), other.alpha(t)), (one.sigma(t), other.sigma(t))
+    if not all(torch.equal(mine, yours) for mine, yours in pairs):
         what = "the score and the integrator must have one `schedule`"
         raise ValueError(checks.complaint(what, f"{one} and {other}", CALL_ONE))
 

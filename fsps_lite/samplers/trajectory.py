@@ -14,6 +14,7 @@ from fsps_lite.types import State, Time
 
 Step = Callable[[Tensor, Tensor, Tensor], Tensor]
 CALL = "euler_maruyama(score, schedule, x, times(schedule, 250), generator=g)"
+CALL_STEP = "march(lambda x, t, s: x + 0.0, x, t)"
 SLOW = 5.0  # seconds before a progress bar appears
 
 
@@ -57,27 +58,25 @@ def march(step: Step, x: State, t: Float[Tensor, "T"]) -> Trajectory:
     Every integrator is a ``step`` that marches. Shows a progress bar on a long run and warns of
     particles that diverged. Raises when the grid does not decrease or the cloud is not (n, d).
     """
-    _check(x, t)
-    checks.function("step", step, "march(lambda x, t, s: x + 0.0, x, t)")
+    _check(step, x, t)
     path, writes = [x], [checks.written(x)]
     pairs = list(zip(t[:-1], t[1:], strict=True))
     for now, after in tqdm(pairs, desc="reverse process", delay=SLOW, leave=False):
         path.append(step(path[-1], now, after))
         writes.append(checks.written(path[-1]))
         if len(path) == 2:
-            checks.like("step(x, t, s)", path[1], x, "march(lambda x, t, s: x + 0.0, x, t)")
+            checks.like("step(x, t, s)", path[1], x, CALL_STEP)
     _check_unwritten(path, writes)
     trajectory = Trajectory(t, torch.stack(path))
-    lost = int(trajectory.diverged().sum())
+    lost, n = int(trajectory.diverged().sum()), len(x)
     if lost:
-        text = (
-            f"{lost} of {len(x)} particles diverged; see Trajectory.diverged(), or take more steps"
-        )
+        text = f"{lost} of {n} particles diverged; see Trajectory.diverged(), or take more steps"
         warnings.warn(text, RuntimeWarning, stacklevel=3)
     return trajectory
 
 
-def _check(x: Tensor, t: Tensor) -> None:
+def _check(step: Step, x: Tensor, t: Tensor) -> None:
+    checks.function("step", step, CALL_STEP)
     checks.floating("x", x, CALL)
     checks.shape("x", x, ("n", "d"), CALL)
     checks.falls("t", t, CALL)
@@ -86,4 +85,4 @@ def _check(x: Tensor, t: Tensor) -> None:
 def _check_unwritten(path: list[Tensor], writes: list[int]) -> None:
     """A step, or a score in it, that changes its input changes the path behind it."""
     for x, before in zip(path, writes, strict=True):
-        checks.unwritten("step(x, t, s)", x, before, "march(lambda x, t, s: x + 0.0, x, t)")
+        checks.unwritten("step(x, t, s)", x, before, CALL_STEP)
