@@ -11,14 +11,18 @@ the current folder, a bare name among this library's own.
 import argparse
 import difflib
 import importlib
+import io
 import sys
 from collections.abc import Iterable
+from types import ModuleType
 
 import torch
 
 from fsps_lite import checks, guidance, problems
-from fsps_lite.diagnosis import Method, diagnose
+from fsps_lite.diagnosis import Method, Report, compare
+from fsps_lite.diagnosis.method import name_of
 from fsps_lite.problems.problem import Problem
+from fsps_lite.saving import check_target
 
 PROBLEMS = {make.__name__: make for make in problems.GALLERY}
 METHODS = {
@@ -35,6 +39,7 @@ METHODS = {
 
 def main(arguments: list[str] | None = None) -> int:
     """Run one command; returns the exit status."""
+    _show_any_letter()
     options = _parser().parse_args(arguments)
     if options.command == "list":
         print(_listing())
@@ -50,19 +55,41 @@ def main(arguments: list[str] | None = None) -> int:
     return 0
 
 
+def _show_any_letter() -> None:
+    """A name may have letters that a terminal lacks: their codes are printed."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
 class Unknown(LookupError):
-    """A name that nothing has; the message says which is nearest."""
+    """A name that nothing has, or that cannot be written; the message says what would do."""
 
 
 def _diagnose(options: argparse.Namespace) -> None:
     """Run the method on the problem; print the report, and write what was asked for."""
+    for name, path in (("--report", options.report), ("--json", options.json)):
+        if path is not None:
+            check_target(name, path, f"python -m fsps_lite diagnose DPS {name} name-of-a-file")
     problem, method = find_problem(options.problem), find_method(options.method)
-    report = diagnose(problem, method, n=options.n, steps=options.steps, seed=options.seed)
-    print(report)
-    if options.report:
-        report.save_html(options.report)
-    if options.json:
-        report.save_json(options.json)
+    settings = {"n": options.n, "steps": options.steps, "seed": options.seed}
+    name = name_of(method)
+    name = options.method.rpartition(":")[2] if name == "<lambda>" else name
+    (report,) = compare(problem, {name: method}, **settings)
+    try:
+        _save(report, options)
+    finally:
+        print(report)
+
+
+def _save(report: Report, options: argparse.Namespace) -> None:
+    try:
+        if options.report is not None:
+            report.save_html(options.report)
+        if options.json is not None:
+            report.save_json(options.json)
+    except OSError as error:
+        raise Unknown(f"the report could not be saved: {error}") from error
 
 
 def find_problem(name: str) -> Problem:
@@ -79,16 +106,23 @@ def find_method(name: str) -> Method:
             raise Unknown(_unknown("method", name, METHODS) + "; your own is module:name")
         return METHODS[name]
     module_name, attribute = name.split(":", 1)
-    if "" not in sys.path:
-        sys.path.insert(0, "")
-    try:
-        module = importlib.import_module(module_name)
-    except ModuleNotFoundError as error:
-        raise Unknown(f"cannot import {module_name!r}: {error}") from error
+    module = _imported(module_name)
     if not hasattr(module, attribute):
         raise Unknown(_unknown(f"name in {module_name}", attribute, vars(module)))
     method: Method = getattr(module, attribute)
     return method
+
+
+def _imported(name: str) -> ModuleType:
+    """The module of this name, looked for from the current folder."""
+    if not all(part.isidentifier() for part in name.split(".")):
+        raise Unknown(f"no module can be called {name!r}; mine:X is X in the file mine.py")
+    if "" not in sys.path:
+        sys.path.insert(0, "")
+    try:
+        return importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        raise Unknown(f"cannot import {name!r}: {error}") from error
 
 
 def _parser() -> argparse.ArgumentParser:

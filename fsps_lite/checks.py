@@ -4,13 +4,22 @@ Not part of the public interface. A particle that diverged is a finding and not 
 values of a state are never checked here: only what it is (dtype and shape).
 """
 
+import math
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import fields, is_dataclass
+from numbers import Real
 
+import numpy as np
 import torch
 from torch import Tensor
 
 ADVICE = "Call it like this:"
 LONGEST = 500  # letters of what was got: a matrix may have millions
+LARGEST = torch.finfo(torch.float64).max
+MOST = 10**9  # of anything that is counted: more does not fit into memory
+FEW = 4  # rows that are asked twice
+ROUNDING = 1e-3  # of an answer, relative: float32 inside, and sums in another order
 
 
 def complaint(what: str, got: object, call: str) -> str:
@@ -26,6 +35,153 @@ def floating(name: str, value: object, call: str) -> None:
         raise TypeError(complaint(f"`{name}` must be a torch.Tensor", type(value).__name__, call))
     if not value.is_floating_point():
         raise TypeError(complaint(f"`{name}` must have a floating dtype", value.dtype, call))
+    if value.layout != torch.strided:
+        raise TypeError(complaint(f"`{name}` must be a dense tensor", value.layout, call))
+
+
+def array(name: str, value: object, call: str) -> Tensor:
+    """A tensor of a floating dtype; a NumPy array of float32 or float64 is copied into one."""
+    if isinstance(value, np.ndarray):
+        if value.dtype in (np.float32, np.float64):
+            return torch.tensor(np.ascontiguousarray(value))
+        what = f"the array `{name}` must have the dtype float32 or float64"
+        raise TypeError(complaint(what, value.dtype, call))
+    floating(name, value, call)
+    assert isinstance(value, Tensor)
+    return value
+
+
+def full_precision(name: str, value: Tensor, call: str) -> None:
+    """``value`` must be of float32 or float64: nothing else has eigenvalues."""
+    if value.dtype not in (torch.float32, torch.float64):
+        what = f"`{name}` must have the dtype float32 or float64"
+        raise TypeError(complaint(what, value.dtype, call))
+
+
+def as_tensor(name: str, value: object, like: Tensor, call: str) -> Tensor:
+    """A number, or a list or an array of numbers, as a tensor of the dtype of ``like``."""
+    try:
+        return torch.as_tensor(value, dtype=like.dtype, device=like.device)
+    except (TypeError, ValueError, RuntimeError):
+        what = f"`{name}` must be a number, or a tensor of numbers"
+        raise TypeError(complaint(what, described(value), call)) from None
+
+
+def described(value: object) -> str:
+    """What a wrong argument is, in a few words."""
+    if isinstance(value, type):
+        return f"the class {value.__name__}"
+    if isinstance(value, Tensor | np.ndarray):
+        return f"a tensor of shape {tuple(value.shape)}"
+    plain = isinstance(value, str | int | float | complex | None)
+    return repr(value) if plain else type(value).__name__
+
+
+def kind(name: str, value: object, wanted: type | tuple[type, ...], call: str) -> None:
+    """``value`` must be one of this kind, and not the class itself."""
+    if not isinstance(value, wanted):
+        kinds = wanted if isinstance(wanted, tuple) else (wanted,)
+        what = f"`{name}` must be of the kind {' or '.join(one.__name__ for one in kinds)}"
+        raise TypeError(complaint(what, described(value), call))
+
+
+def function(name: str, value: object, call: str) -> None:
+    """``value`` must be called with arguments, and be no class, which would make an object."""
+    if not callable(value) or isinstance(value, Tensor | type):
+        raise TypeError(complaint(f"`{name}` must be a function", described(value), call))
+
+
+def generator(value: object, call: str = "torch.Generator().manual_seed(0)") -> None:
+    """Random numbers come from a generator that the caller hands in: none is shared by all."""
+    if not isinstance(value, torch.Generator):
+        what = "`generator` must be a torch.Generator"
+        raise TypeError(complaint(what, described(value), call))
+
+
+def place(where: object) -> None:
+    """``where`` must be a dtype, or a device that this machine has."""
+    try:
+        torch.empty(0, device="cpu").to(where)  # type: ignore[call-overload]
+    except (RuntimeError, AssertionError, TypeError, ValueError):
+        what = "`to` takes a dtype, or a device of this machine"
+        raise ValueError(complaint(what, repr(where), "prior.to(torch.float32)")) from None
+
+
+def like(name: str, value: object, x: Tensor, call: str, *, density: bool = False) -> None:
+    """``value``, an answer about the cloud ``x``, must have its shape and dtype.
+
+    A ``density`` has one number a row.
+    """
+    x = x[..., 0] if density else x
+    if not isinstance(value, Tensor) or value.shape != x.shape or value.dtype != x.dtype:
+        got = f"{tuple(value.shape)} {value.dtype}" if isinstance(value, Tensor) else type(value)
+        what = f"`{name}` must return a tensor like x, {tuple(x.shape)} {x.dtype}"
+        raise ValueError(complaint(what, got, call))
+
+
+def rowwise(
+    name: str, fn: Callable[[Tensor], Tensor], x: Tensor, call: str, *, drawn: bool = False
+) -> None:
+    """``fn`` must answer a row by that row alone, and leave ``x`` as it is; it is asked twice.
+
+    A row among others is compared with itself among its copies. Where ``drawn`` allows it, what
+    draws random numbers is not compared; nor is anything inside ``torch.func.vmap``.
+    """
+    with suppress(RuntimeError):  # one of ``fn``'s own comes again when it is asked in earnest
+        _rowwise(name, fn, x, call, drawn)
+
+
+def _rowwise(name: str, fn: Callable[[Tensor], Tensor], x: Tensor, call: str, drawn: bool) -> None:
+    some, copies = x[:FEW].clone(), x[:1].expand_as(x[:FEW]).clone()
+    before = written(some)
+    among = fn(some)
+    unwritten(name, some, before, call)
+    if not apart(among[:1], fn(copies)[:1]):
+        return
+    what = f"`{name}` must answer each row by that row alone"
+    if apart(among[:1], fn(x[:FEW].clone())[:1]):
+        if drawn:
+            return
+        what = f"`{name}` must give the same answer each time"
+    got = "another one; a network is switched by network.eval()"
+    raise ValueError(complaint(what, got, call))
+
+
+def apart(one: Tensor, other: Tensor) -> bool:
+    """Whether two answers differ by more than rounding; one that is not finite does not."""
+    largest = max(float(one.abs().max()), float(other.abs().max()))
+    return float((one - other).abs().max()) > ROUNDING * largest
+
+
+def written(x: Tensor) -> int:
+    """How often torch wrote into ``x``; of a tensor of inference mode nobody knows it."""
+    return 0 if x.is_inference() else x._version
+
+
+def unwritten(name: str, x: Tensor, before: int, call: str) -> None:
+    """``x``, which ``name`` was called with, must be as it was."""
+    if written(x) != before:
+        what = f"`{name}` must not write into x, but return a new tensor"
+        raise ValueError(complaint(what, "an x that was changed in place", call))
+
+
+def spread(name: str, V: Tensor, x: Tensor, call: str) -> None:
+    """A covariance of x_0: one variance, a ``(d, d)`` matrix, or one for each row of ``x``."""
+    d = x.shape[-1]
+    if V.ndim and tuple(V.shape) not in {(d, d), (*x.shape, d)}:
+        what = f"`{name}` must be one variance, ({d}, {d}), or (*batch, {d}, {d}) with x's batch"
+        raise ValueError(complaint(what, tuple(V.shape), call))
+    if not V.ndim and V < 0:
+        raise ValueError(complaint(f"the variance `{name}` must not be below 0", float(V), call))
+
+
+def falls(name: str, t: object, call: str) -> None:
+    """``t`` must be a grid of two times or more that decreases."""
+    floating(name, t, call)
+    assert isinstance(t, Tensor)
+    if t.ndim != 1 or len(t) < 2 or not bool((t[1:] < t[:-1]).all()):
+        got = f"{t.tolist()}" if t.numel() < 9 else f"{len(t)} times that do not"
+        raise ValueError(complaint(f"`{name}` must be a grid that decreases", got, call))
 
 
 def finite(name: str, value: Tensor, call: str) -> None:
@@ -59,11 +215,14 @@ def even(name: str, value: Tensor, call: str) -> None:
         raise ValueError(complaint(f"`{name}` must be evenly spaced and rise", got, call))
 
 
-def same_dtype(name: str, value: Tensor, other: str, dtype: torch.dtype, call: str) -> None:
+def same_dtype(
+    name: str, value: Tensor | torch.dtype, other: str, dtype: torch.dtype, call: str
+) -> None:
     """``value`` must have the dtype of ``other``: mixed precision is a choice, not an accident."""
-    if value.dtype != dtype:
+    got = value.dtype if isinstance(value, Tensor) else value
+    if got != dtype:
         what = f"`{name}` must have the dtype of {other}, {dtype}"
-        raise TypeError(complaint(what, value.dtype, call))
+        raise TypeError(complaint(what, got, call))
 
 
 def state(name: str, x: Tensor, dim: int, dtype: torch.dtype, call: str) -> None:
@@ -78,7 +237,8 @@ def state(name: str, x: Tensor, dim: int, dtype: torch.dtype, call: str) -> None
 def positive(name: str, value: Tensor | int | float, call: str, *, zero: bool = False) -> None:
     """Every entry of ``value`` must be a finite number above zero, or ``zero`` where allowed."""
     device = value.device if isinstance(value, Tensor) else "cpu"
-    entries = torch.as_tensor(value, dtype=torch.float64, device=device)
+    float64 = torch.zeros((), dtype=torch.float64, device=device)
+    entries = as_tensor(name, value, float64, call)
     above = entries >= 0 if zero else entries > 0
     if not bool((above & torch.isfinite(entries)).all()):
         what = f"`{name}` must be {'zero or more' if zero else 'positive'} and finite"
@@ -86,10 +246,36 @@ def positive(name: str, value: Tensor | int | float, call: str, *, zero: bool = 
         raise ValueError(complaint(what, got, call))
 
 
-def count(name: str, value: int, call: str) -> None:
+def number(
+    name: str, value: object, call: str, *, least: float = -LARGEST, most: float = LARGEST
+) -> None:
+    """``value`` must be one real number from ``least`` to ``most``: finite, if nothing is said."""
+    one = isinstance(value, Tensor) and value.ndim == 0 and not value.is_complex()
+    if not one and (not isinstance(value, Real) or isinstance(value, bool)):
+        raise TypeError(complaint(f"`{name}` must be one number", described(value), call))
+    if not least <= float(value) <= most:  # type: ignore[arg-type]
+        low = "" if least == -LARGEST else f" of at least {least:g}"
+        high = "" if most in (LARGEST, math.inf) else f" and at most {most:g}"
+        got = float(value)  # type: ignore[arg-type]
+        raise ValueError(complaint(f"`{name}` must be a finite number{low}{high}", got, call))
+
+
+def count(name: str, value: object, call: str, *, least: int = 1, most: int = MOST) -> None:
     """``value`` must be a whole number of at least one."""
-    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-        raise ValueError(complaint(f"`{name}` must be a whole number above 0", repr(value), call))
+    whole = isinstance(value, int) and not isinstance(value, bool)
+    if not whole or not least <= value <= most:  # type: ignore[operator]
+        high = f" and at most {most:,}" if whole and value > most else ""  # type: ignore[operator]
+        what = f"`{name}` must be a whole number above {least - 1}{high}"
+        raise ValueError(complaint(what, repr(value), call))
+
+
+def seed(value: object, call: str) -> None:
+    """``value`` must be a whole number that torch takes for a seed, with some room above it."""
+    what = "`seed` must be a whole number below 2^62"
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise TypeError(complaint(what, described(value), call))
+    if not abs(value) < 2**62:
+        raise ValueError(complaint(what, value, call))
 
 
 def scalar_time(t: object, call: str) -> None:

@@ -31,6 +31,8 @@ class DenoisingPosterior(ABC):
     sigma: Scale
 
     def __post_init__(self) -> None:
+        for name, scale in (("alpha", self.alpha), ("sigma", self.sigma)):
+            checks.number(name, scale, "prior.denoise(x, alpha=0.8, sigma=0.6)", least=0.0)
         object.__setattr__(self, "x", self.x.clone())  # the caller's may change before we are asked
 
     @property
@@ -90,6 +92,7 @@ class DenoisingPosterior(ABC):
         """Draw x_0, one for each row of the ``(n, d)`` cloud; a row that is lost stays NaN."""
         call = "diffusion.sample_denoised(x, 0.5, generator=g), where x has shape (n, d)"
         checks.shape("x", self.x, ("n", self.x.shape[-1]), call)
+        checks.generator(generator)
         lost = ~self.x.isfinite().all(-1, keepdim=True)  # such a row has no past to draw from
         clean = replace(self, x=self.x.masked_fill(lost, 0.0)) if bool(lost.any()) else self
         return clean._draw(generator).to(self.x.dtype).masked_fill(lost, torch.nan)

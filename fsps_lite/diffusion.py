@@ -31,11 +31,12 @@ class Diffusion:
     schedule: Schedule
 
     def __post_init__(self) -> None:
-        if isinstance(self.prior, Schedule):
-            got, call = type(self.prior).__name__, "Diffusion(prior, schedule)"
-            raise TypeError(
-                checks.complaint("`prior` must come first, before the schedule", got, call)
-            )
+        call = "Diffusion(prior, schedule)"
+        dim, dtype = (getattr(self.prior, name, None) for name in ("dim", "dtype"))
+        if not isinstance(dim, int) or not isinstance(dtype, torch.dtype):
+            what = "`prior` must come first, and know its `dim` and `dtype`"
+            raise TypeError(checks.complaint(what, checks.described(self.prior), call))
+        checks.kind("schedule", self.schedule, Schedule, call)
 
     def to(self, where: Where) -> "Diffusion":
         """The same distribution in another dtype, or on another device."""
@@ -91,6 +92,7 @@ class Diffusion:
     def sample(self, n: int, t: Time, *, generator: torch.Generator) -> State:
         """Draw ``n`` points of p(x_t) with no integrator: x_0 first, then the noise. ``(n, d)``."""
         checks.scalar_time(t, "diffusion.sample(1000, 0.5, generator=g)")
+        checks.generator(generator)
         x0 = self.prior.sample(n, generator=generator)
         eps = torch.randn(x0.shape, generator=generator, dtype=x0.dtype, device=x0.device)
         return self.schedule.alpha(t) * x0 + self.schedule.sigma(t) * eps

@@ -46,6 +46,7 @@ def sliced_wasserstein(
 ) -> float:
     """The mean of W1 over random directions (Rabin et al., 2012). Units of x; d = 1 gives W1."""
     _check_pair(x, y)
+    checks.generator(generator)
     checks.count("directions", directions, "sliced_wasserstein(x, y, generator=g, directions=200)")
     size = directions, x.shape[-1]
     u = torch.randn(size, generator=generator, dtype=x.dtype, device=generator.device)
@@ -83,6 +84,7 @@ def total_variation(p: Float[Tensor, "G"], q: Float[Tensor, "G"], cell: float) -
     Raises ValueError when a density does not integrate to 1 within 1 %: the grid is then too small.
     """
     call = "total_variation(p, q, cell=float(grid[1] - grid[0]))"
+    checks.number("cell", cell, call, least=0.0)
     for name, density in (("p", p), ("q", q)):
         checks.floating(name, density, call)
         checks.shape(name, density, (len(p),), call)

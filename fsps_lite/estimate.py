@@ -5,6 +5,8 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
+from fsps_lite import checks
+
 
 @dataclass(frozen=True)
 class Estimate:
@@ -13,9 +15,17 @@ class Estimate:
     value: float
     error: float
 
+    def __post_init__(self) -> None:
+        call = "Estimate(0.5, 0.1)"
+        for name, value in (("value", self.value), ("error", self.error)):
+            checks.kind(name, value, (float, int), call)
+
     @classmethod
     def of(cls, draws: Tensor) -> "Estimate":
         """The mean of independent ``draws`` and its standard error."""
+        call = "Estimate.of(torch.zeros(10))"
+        checks.floating("draws", draws, call)
+        checks.shape("draws", draws, ("n",), call)
         return cls(float(draws.mean()), float(draws.std()) / math.sqrt(len(draws)))
 
     def __str__(self) -> str:

@@ -18,9 +18,10 @@ ROWS = 4096  # signals at a time
 class Likelihood:
     """p(y | x) = N(y; A(x), noise_std^2 I): how probable the measurement is if the signal is x.
 
-    ``y`` is ``(m,)``. ``noise_std``, in units of y, is a number, or ``(m,)`` for one standard
-    deviation a coordinate, or a lower-triangular ``(m, m)`` factor L of a full covariance L L'
-    (:meth:`with_cov` finds it). Raises on wrong shapes or dtypes, NaN, and noise_std <= 0.
+    ``y`` is ``(m,)``; a NumPy array is copied. ``noise_std``, in units of y, is a number, or
+    ``(m,)`` for one standard deviation a coordinate, or a lower-triangular ``(m, m)`` factor L of a
+    full covariance L L' (:meth:`with_cov` finds it). Raises on wrong shapes or dtypes, NaN, and
+    noise_std <= 0.
     """
 
     operator: Linear | Nonlinear
@@ -28,10 +29,8 @@ class Likelihood:
     noise_std: Std
 
     def __post_init__(self) -> None:
-        if not callable(self.operator):
-            got = type(self.operator).__name__
-            raise TypeError(checks.complaint("`operator` must be Linear or Nonlinear", got, CALL))
-        checks.floating("y", self.y, CALL)
+        checks.kind("operator", self.operator, (Linear, Nonlinear), CALL)
+        object.__setattr__(self, "y", checks.array("y", self.y, CALL))
         checks.shape("y", self.y, ("m",), CALL)
         checks.finite("y", self.y, CALL)
         if isinstance(self.operator, Linear):
@@ -73,10 +72,15 @@ class Likelihood:
         """log p(y | x) for each row of ``x``, in nats, with its normaliser."""
         if x.ndim == 2 and len(x) > ROWS:  # so that nothing of the size of y, a row, is kept
             return torch.cat([self.log_prob(rows) for rows in x.split(ROWS)])
-        return self.noise.log_prob(self.y - self._predict(x))
+        return self.noise.log_prob(self.residual(x))
+
+    def residual(self, x: State) -> Measurement:
+        """y - A(x) for each row of ``x``: what the noise would have been."""
+        return self.y - self._predict(x)
 
     def simulate(self, x: State, *, generator: torch.Generator) -> Measurement:
         """Draw a measurement A(x) + noise for each row of ``x``. ``(*batch, m)``."""
+        checks.generator(generator)
         clean = self._predict(x)
         device = generator.device
         eps = torch.randn(clean.shape, generator=generator, dtype=clean.dtype, device=device)
@@ -84,6 +88,7 @@ class Likelihood:
 
     def to(self, where: Where) -> "Likelihood":
         """The same likelihood in another dtype, or on another device."""
+        checks.place(where)
         operator = self.operator.to(where) if isinstance(self.operator, Linear) else self.operator
         std = self.noise_std.to(where) if isinstance(self.noise_std, Tensor) else self.noise_std
         return Likelihood(operator, self.y.to(where), std)

@@ -31,8 +31,11 @@ class Noise:
     @classmethod
     def of(cls, noise_std: Std, y: Float[Tensor, "m"]) -> "Noise":
         """As it is given to a Likelihood, checked, in the dtype and on the device of ``y``."""
-        _check(noise_std, y)
-        return cls(torch.as_tensor(noise_std, dtype=y.dtype, device=y.device), len(y))
+        if isinstance(noise_std, Tensor) and noise_std.ndim:
+            checks.same_dtype("noise_std", noise_std, "y", y.dtype, CALL)
+        std = checks.as_tensor("noise_std", noise_std, y, CALL)
+        _check(noise_std if std.ndim == 0 else std, y)
+        return cls(std, len(y))
 
     @property
     def full(self) -> bool:
@@ -123,7 +126,6 @@ def _check(noise_std: Std, y: Tensor) -> None:
     """One positive number, one a coordinate, or a lower-triangular factor."""
     if not isinstance(noise_std, Tensor) or noise_std.ndim == 0:
         return checks.positive("noise_std", noise_std, CALL)
-    checks.same_dtype("noise_std", noise_std, "y", y.dtype, CALL)
     if noise_std.ndim == 2:
         checks.shape("noise_std", noise_std, (len(y), len(y)), CALL)
         checks.finite("noise_std", noise_std, CALL)

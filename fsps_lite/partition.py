@@ -17,6 +17,7 @@ def mode_weights(
     A point belongs to the component of ``modes`` that is most responsible for it; one that is NaN,
     or too far away for any to be, belongs to none, and the shares then sum to less than 1.
     """
+    checks.kind("modes", modes, GaussianMixture, "mode_weights(x, modes)")
     call = f"mode_weights(torch.zeros(1000, {modes.dim}, dtype={modes.dtype}), modes)"
     checks.state("x", x, modes.dim, modes.dtype, call)
     checks.shape("x", x, ("n", modes.dim), call)

@@ -4,19 +4,24 @@ Time always runs as a sampler does, from noise (t = 1, left) to data (t = 0, rig
 those of Okabe and Ito, safe for colour-blind readers; maps use cividis.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Sized
 from pathlib import Path
+from typing import Any
 
+import matplotlib.figure
 import matplotlib.pyplot as plt
 import torch
 from jaxtyping import Float
 from matplotlib import colormaps, rc_params_from_file
 from matplotlib.axes import Axes
+from matplotlib.backend_bases import RendererBase
 from matplotlib.colors import PowerNorm
-from matplotlib.figure import Figure
+from matplotlib.mathtext import MathTextParser
+from matplotlib.text import Text
 from matplotlib.ticker import LogLocator
 from torch import Tensor
 
+from fsps_lite import checks
 from fsps_lite.types import State
 
 STYLE = Path(__file__).with_name("book.mplstyle")
@@ -24,19 +29,78 @@ COLOURS = rc_params_from_file(STYLE, use_default_template=False)["axes.prop_cycl
     "color"
 ]
 LINES = ("-", "--", "-.", ":")
+MOST_CELLS = 10**7  # of a map, of which a quantile is found
 Curves = Mapping[str, tuple[Tensor, Tensor]]
+
+
+class Figure(matplotlib.figure.Figure):
+    """A figure in which any name can stand, also one that is no TeX, or no text at all."""
+
+    def draw(self, renderer: RendererBase) -> None:
+        for text in self.findobj(Text):
+            assert isinstance(text, Text)
+            _tame(text)
+        super().draw(renderer)
+
+
+def _tame(text: Text) -> None:
+    """Show a broken formula as it is written, and a lone surrogate as a question mark."""
+    said = text.get_text()
+    if not said.isascii():
+        text.set_text(said.encode("utf-8", "replace").decode("utf-8"))
+    if "$" in said:
+        try:
+            MathTextParser("path").parse(text.get_text())
+        except ValueError:
+            text.set_parse_math(False)
+
+
+def _look(i: int) -> dict[str, Any]:
+    """The colour and the line of the i-th name: 7 colours and 4 lines go on for 28 names."""
+    return {"color": COLOURS[i % len(COLOURS)], "linestyle": LINES[i % len(LINES)]}
+
+
+def _named(name: str, lines: Mapping[str, tuple[Tensor, ...]], parts: int = 2) -> None:
+    """``{name: (x, y)}``: a tensor for each part, of one length, that a figure can show."""
+    call = "plots.curves({'name': (grid, grid**2)}, xlabel='x', ylabel='y')"
+    checks.kind(name, lines, Mapping, call)
+    checks.count(f"len({name})", len(lines), call)
+    for values in lines.values():
+        if not isinstance(values, tuple) or len(values) != parts:
+            what = f"each of `{name}` must be a tuple of {parts} tensors"
+            raise ValueError(checks.complaint(what, checks.described(values), call))
+        for value in values:
+            checks.kind(name, value, Tensor, call)
+            _plain(name, value, values[0], call)
+
+
+def _plain(name: str, value: Tensor, first: Tensor, call: str) -> None:
+    """Numbers that a figure can show, as many as the first."""
+    checks.shape(name, value, tuple(first.shape), call)
+    checks.count(f"len({name})", len(value), call)
+    if value.requires_grad:
+        what = f"`{name}` must hold numbers without gradients"
+        raise ValueError(
+            checks.complaint(what, "requires_grad=True", call.replace("grid,", "grid.detach(),"))
+        )
 
 
 def panels(
     count: int, *, width: float = 3.2, height: float = 2.8, columns: int | None = None
 ) -> tuple[Figure, list[Axes]]:
     """``count`` axes in a row (or in rows of ``columns``), in the book's style."""
+    checks.count("count", count, "plots.panels(2)")
     columns = min(count, columns or count)
     rows = -(-count // columns)
     with plt.style.context(STYLE):
         figure, axes = plt.subplots(
-            rows, columns, figsize=(width * columns, height * rows), squeeze=False
+            rows,
+            columns,
+            figsize=(width * columns, height * rows),
+            squeeze=False,
+            FigureClass=Figure,
         )
+    assert isinstance(figure, Figure)
     for spare in axes.flat[count:]:
         spare.set_axis_off()
     plt.close(figure)  # a notebook shows what a cell returns: once, not twice
@@ -58,14 +122,16 @@ def curves(
     ``log`` is "x", "y" or "xy"; ``slopes`` adds grey guides of these slopes to a log-log plot;
     ``fill`` shades below the curves, for densities. An axis called "t" runs from noise to data.
     """
+    _named("lines", lines)
+    if log not in ("", "x", "y", "xy"):
+        call = "plots.curves({'name': (grid, grid**2)}, xlabel='x', ylabel='y', log='xy')"
+        raise ValueError(checks.complaint("`log` must be '', 'x', 'y' or 'xy'", repr(log), call))
     figure, (axis,) = panels(1, width=6.0, height=3.4)
     for i, (name, (x, y)) in enumerate(lines.items()):
         marker = "o" if log == "xy" else ""
-        axis.plot(
-            x, y, LINES[i % len(LINES)], label=name, marker=marker, markersize=4, color=COLOURS[i]
-        )
+        axis.plot(x, y, label=name, marker=marker, markersize=4, **_look(i))
         if fill:
-            axis.fill_between(x, y, alpha=0.15, linewidth=0, color=COLOURS[i])
+            axis.fill_between(x, y, alpha=0.15, linewidth=0, color=_look(i)["color"])
     _scales(axis, log)
     for slope in slopes:
         _guide(axis, lines, slope)
@@ -87,6 +153,7 @@ def bands(
 
     ``levels`` are dotted lines across every panel: values to compare the means with.
     """
+    _named("stripes", stripes, parts=3)
     figure, axes = panels(len(stripes), width=2.5, height=2.9)
     for axis, (name, (x, mean, std)) in zip(axes, stripes.items(), strict=True):
         for level in levels:
@@ -110,12 +177,14 @@ def neighbours(
 
     ``levels`` holds, for each panel, the place of a dotted vertical line.
     """
+    _grouped(groups)
+    _as_many("xlabels", xlabels, groups)
     figure, axes = panels(len(groups), width=3.7, height=3.1)
     names = list(dict.fromkeys(name for lines in groups.values() for name in lines))
     for axis, (title, lines), xlabel in zip(axes, groups.items(), xlabels, strict=True):
         for name, (x, y) in lines.items():
             i = names.index(name)
-            axis.plot(x, y, LINES[i % len(LINES)], color=COLOURS[i % len(COLOURS)], label=name)
+            axis.plot(x, y, label=name, **_look(i))
         axis.set(title=title, xlabel=xlabel)
     for axis, level in zip(axes, levels, strict=False):
         axis.axvline(level, color="0.6", linewidth=0.8, linestyle=":", zorder=0)
@@ -144,6 +213,7 @@ def over_time(
 
     ``level`` draws a grey line across every panel; ``log`` makes the values logarithmic.
     """
+    _grouped(groups)
     figure, axes = panels(len(groups), width=width, height=2.7, columns=columns)
     names = list(dict.fromkeys(name for lines in groups.values() for name in lines))
     for axis, (title, lines) in zip(axes, groups.items(), strict=True):
@@ -152,7 +222,7 @@ def over_time(
             axis.axhline(level, color="0.6", linewidth=0.8, zorder=0)
         for name, (t, value) in lines.items():
             i = names.index(name)
-            axis.plot(t, value, LINES[i % len(LINES)], color=COLOURS[i % len(COLOURS)], label=name)
+            axis.plot(t, value, label=name, **_look(i))
             axis.set_xlim(float(t.max()), float(t.min()))
         axis.set(title=title, xlabel="t", yscale="log" if log else "linear")
     axes[0].set_ylabel(ylabel)
@@ -164,13 +234,12 @@ def over_time(
 
 def convergence(grids: Mapping[str, Curves], floor: tuple[float, float], *, ylabel: str) -> Figure:
     """Error against steps, log-log, a panel for each grid; grey is where exact clouds fall."""
+    _grouped(grids)
     figure, axes = panels(len(grids), width=3.9, height=3.6)
     for axis, (grid, lines) in zip(axes, grids.items(), strict=True):
         axis.axhspan(*floor, color="0.88", label="exact clouds")
         for i, (name, (steps, error)) in enumerate(lines.items()):
-            axis.plot(
-                steps, error, LINES[i % 4], label=name, marker="o", markersize=4, color=COLOURS[i]
-            )
+            axis.plot(steps, error, label=name, marker="o", markersize=4, **_look(i))
         _scales(axis, "xy")
         axis.set(title=grid, xlabel="steps")
         axis.set_xticks(steps, [f"{int(k)}" for k in steps])
@@ -206,8 +275,9 @@ def maps(
     ``top`` ends it elsewhere, for figures that are to be compared.
     """
     figure, axes = panels(len(densities), width=3.6, height=3.0, columns=columns)
-    first = next(iter(densities.values()))
-    norm = PowerNorm(0.5, vmin=0.0, vmax=top or float(first.flatten().quantile(0.99)))
+    first = next(iter(densities.values())).flatten()
+    some = first[:: max(1, len(first) // MOST_CELLS)]  # torch knows quantiles of so many only
+    norm = PowerNorm(0.5, vmin=0.0, vmax=top or float(some.quantile(0.99)))
     for axis, (name, density) in zip(axes, densities.items(), strict=True):
         mesh = axis.pcolormesh(
             t.numpy(),
@@ -228,11 +298,22 @@ def density_map(
     log_prob: Callable[[Tensor, Tensor], Tensor], t: Tensor, x: Tensor
 ) -> Float[Tensor, "T G"]:
     """exp log_prob(x, t) on the grid of times ``t`` and places ``x``: a panel for :func:`maps`."""
+    call = "plots.density_map(diffusion.log_prob, t, grid), where grid has shape (G,)"
+    checks.function("log_prob", log_prob, call)
+    for name, value in (("t", t), ("x", x)):
+        checks.floating(name, value, call)
+        checks.shape(name, value, ("G",), call)
     return torch.stack([log_prob(x.unsqueeze(-1), time).exp() for time in t])
 
 
 def particle_map(x: Float[Tensor, "T n 1"], places: Float[Tensor, "G"]) -> Float[Tensor, "T G"]:
     """A cloud's density over time, by counting in cells around ``places``: for :func:`maps`."""
+    call = "plots.particle_map(x.expand(len(t), *x.shape)[..., :1], grid)"
+    checks.floating("x", x, call)
+    checks.shape("x", x, ("T", "n", 1), call)
+    checks.floating("places", places, call)
+    checks.shape("places", places, ("G",), call)
+    checks.even("places", places, call)
     cell = places[1] - places[0]
     edges = torch.cat([places - cell / 2, places[-1:] + cell / 2])
     counts = [cloud.flatten().histogram(edges)[0] for cloud in x]
@@ -253,6 +334,7 @@ def bundles(
     bands: Mapping[str, tuple[Tensor, Tensor]],
 ) -> Figure:
     """Named bundles of particles over time, each over its band ``(mean, std)``: mean +- 2 std."""
+    _as_many("bands", bands, paths)
     figure, (axis,) = panels(1, width=6.4, height=3.8)
     for (name, x), colour in zip(paths.items(), COLOURS, strict=False):
         mean, std = bands[name]
@@ -297,12 +379,16 @@ def histograms(
 
 def bars(heights: Mapping[str, Tensor], labels: Sequence[str], *, ylabel: str) -> Figure:
     """Groups of bars: one group a label, one bar a name."""
+    _named("heights", {name: (height,) for name, height in heights.items()}, parts=1)
+    for height in heights.values():
+        _as_many("labels", labels, height)
     figure, (axis,) = panels(1, width=6.0, height=3.0)
     width = 0.8 / len(heights)
     place = torch.arange(len(labels))
     for i, (name, height) in enumerate(heights.items()):
         offset = (i - (len(heights) - 1) / 2) * width
-        axis.bar((place + offset).numpy(), height.numpy(), width, label=name, color=COLOURS[i])
+        look: dict[str, Any] = {"color": _look(i)["color"], "hatch": "//" * (i // len(COLOURS))}
+        axis.bar((place + offset).numpy(), height.numpy(), width, label=name, **look)
     axis.set_xticks(place, labels)
     axis.set_ylabel(ylabel)
     axis.legend(frameon=False)
@@ -320,6 +406,8 @@ def report(
     ``xlabels`` says what is x in each panel, time or a share in [0, 1]; ``levels`` holds the place
     of a grey line in each, or None.
     """
+    _as_many("xlabels", xlabels, groups)
+    _as_many("levels", levels, groups)
     figure, axes = panels(len(groups), width=3.6, height=2.8)
     for axis, (what, who), xlabel, level in zip(axes, groups.items(), xlabels, levels, strict=True):
         for i, (name, (x, y)) in enumerate(who.items()):
@@ -370,12 +458,18 @@ def phases(
 
 def agreement(points: Mapping[str, tuple[Tensor, Tensor]], *, xlabel: str, ylabel: str) -> Figure:
     """Two answers to the same questions, ``{name: (one, other)}``: on the diagonal they agree."""
+    _named("points", points)
     figure, (axis,) = panels(1, width=4.6, height=3.6)
     everything = torch.cat([v.flatten() for pair in points.values() for v in pair])
     ends = [float(everything.min()), float(everything.max())]
     axis.plot(ends, ends, color="0.6", linewidth=0.8, zorder=0)
     for i, (name, (one, other)) in enumerate(points.items()):
-        axis.plot(one, other, "osD^v"[i % 5], label=name, color=COLOURS[i], markersize=5, alpha=0.8)
+        look: dict[str, Any] = {
+            "color": _look(i)["color"],
+            "marker": "osD^v"[i % 5],
+            "linestyle": "",
+        }
+        axis.plot(one, other, label=name, markersize=5, alpha=0.8, **look)
     axis.set(xlabel=xlabel, ylabel=ylabel)
     axis.legend(frameon=False)
     return figure
@@ -383,6 +477,7 @@ def agreement(points: Mapping[str, tuple[Tensor, Tensor]], *, xlabel: str, ylabe
 
 def images(rows: Mapping[str, Float[Tensor, "n h w"]], *, full: float = 16.0) -> Figure:
     """Rows of small images, each row with its name: 0 is paper, ``full`` is ink, NaN is unseen."""
+    checks.count("len(rows)", len(rows), "plots.images({'a digit': torch.zeros(1, 8, 8)})")
     columns = max(len(row) for row in rows.values())
     figure, axes = panels(len(rows) * columns, width=0.85, height=0.85, columns=columns)
     ink = colormaps["gray_r"].with_extremes(bad=COLOURS[5])
@@ -394,6 +489,21 @@ def images(rows: Mapping[str, Float[Tensor, "n h w"]], *, full: float = 16.0) ->
         for axis, image in zip(axes[i * columns :], row, strict=False):
             axis.imshow(image.numpy(), cmap=ink, vmin=0.0, vmax=full)
     return figure
+
+
+def _grouped(groups: Mapping[str, Curves]) -> None:
+    """``{panel: {name: (x, y)}}``."""
+    checks.kind("groups", groups, Mapping, "plots.ratios({'a': {'b': (t, t)}}, ylabel='y')")
+    for lines in groups.values():
+        _named("groups", lines)
+
+
+def _as_many(name: str, values: Sized, others: Sized) -> None:
+    """One of ``values`` for each of ``others``."""
+    if len(values) != len(others):
+        what = f"`{name}` must be {len(others)}, one for each"
+        call = "plots.bars({'a': torch.ones(2)}, ['x', 'y'], ylabel='y')"
+        raise ValueError(checks.complaint(what, len(values), call))
 
 
 def _scales(axis: Axes, log: str) -> None:

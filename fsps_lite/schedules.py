@@ -18,6 +18,8 @@ from fsps_lite.types import State, Time, Times
 
 NOISY = -10.01  # the log-SNR of VP() at t = 1, where alpha is .0067
 
+MOST_POWER = 50.0  # of t: above it sigma(1e-3)^2 is 0 in float64
+
 
 def unit_time(t: Times) -> Tensor:
     """``t`` as a float64 tensor, elementwise in [0, 1].
@@ -27,12 +29,12 @@ def unit_time(t: Times) -> Tensor:
 
     Raises ValueError when a time lies outside [0, 1] or is NaN.
     """
+    call = "schedule.alpha(0.5), where 0 is data and 1 is noise"
     device = t.device if isinstance(t, Tensor) else "cpu"  # as a number it goes with any device
-    t = torch.as_tensor(t, dtype=torch.float64, device=device)
+    t = checks.as_tensor("t", t, torch.empty(0, dtype=torch.float64, device=device), call)
     ends = t.detach().aminmax() if t.ndim else (t.detach(),)
     if not all(0 <= float(end) <= 1 for end in ends):
         got = t.item() if t.ndim == 0 else f"values from {t.min():.3g} to {t.max():.3g}"
-        call = "schedule.alpha(0.5), where 0 is data and 1 is noise"
         raise ValueError(checks.complaint("`t` must lie in [0, 1]", got, call))
     return t
 
@@ -82,7 +84,10 @@ class Schedule(ABC):
 
     def log_snr(self, t: Times) -> Tensor:
         """log(alpha^2 / sigma^2), the log signal-to-noise ratio, in nats (Kingma et al., 2021)."""
-        return 2 * self.alpha(t).log() - self.variance(t).log()
+        alpha, variance = self.alpha(t), self.variance(t)
+        for name, value in (("alpha(t)", alpha), ("sigma(t)^2", variance)):
+            checks.floating(name, value, "schedule.alpha(torch.tensor(0.5))")
+        return 2 * alpha.log() - variance.log()
 
     def time_of(self, log_snr: Float[Tensor, "*times"]) -> Float[Tensor, "*times"]:
         """The times at which the log-SNR, which falls with t, has these values, by bisection."""
@@ -127,6 +132,8 @@ class Schedule(ABC):
         call = "schedule.noise(1000, 1, generator=torch.Generator().manual_seed(0))"
         checks.count("n", n, call)
         checks.count("dim", dim, call)
+        checks.generator(generator)
+        checks.floating("noise", torch.empty(0, dtype=dtype, device="cpu"), call)
         eps = torch.randn(n, dim, generator=generator, dtype=dtype, device=generator.device)
         return self.sigma(self.start if t is None else t) * eps
 
@@ -146,6 +153,7 @@ class VP(Schedule):
         call = "VP(beta_min=0.01, beta_max=20.0)"
         checks.positive("beta_min", self.beta_min, call)
         checks.positive("beta_max", self.beta_max, call)
+        checks.number("beta_max", self.beta_max, call, least=float(self.beta_min))
 
     def log_alpha_bar(self, t: Times) -> Tensor:
         """The integral of -beta from 0 to t."""
@@ -188,6 +196,7 @@ class VE(Schedule):
         call = "VE(sigma_max=80.0, power=3.0)"
         checks.positive("sigma_max", self.sigma_max, call)
         checks.positive("power", self.power, call)
+        checks.number("power", self.power, call, most=MOST_POWER)
 
     def alpha(self, t: Times) -> Tensor:
         return torch.ones_like(unit_time(t))

@@ -16,6 +16,7 @@ import math
 from collections.abc import Callable
 
 import numpy as np
+import torch
 from scipy.linalg import solve_banded
 from scipy.optimize import brentq
 from scipy.special import dawsn, erfi, expit, logit, logsumexp
@@ -35,6 +36,7 @@ FOUR, SHARES = np.polynomial.legendre.leggauss(4)
 CELLS, STEPS = 400, 150  # of the differential equation, to begin with
 DOUBLINGS, AGREE = 4, 3e-4  # how often both are doubled until two answers agree
 STAGE = 2 - math.sqrt(2)  # of a step, its first part (Bank, 1985)
+NUMBERS = torch.empty(0, dtype=torch.float64, device="cpu")
 
 
 def hitting_probability(log_guess: Curve, start: Number, left: Number, right: Number) -> float:
@@ -44,6 +46,8 @@ def hitting_probability(log_guess: Curve, start: Number, left: Number, right: Nu
     ``log_guess`` is log p_guess as a function of M alone, in nats up to a constant; what guides is
     its derivative. With p(y | M) itself, which is linear in M, this is Bayes' rule.
     """
+    call = "theory.hitting_probability(lambda M: -M**2, 0.0, -1.0, 1.0)"
+    checks.function("log_guess", log_guess, call)
     return float(expit(_log_odds(log_guess, start, left, right)))
 
 
@@ -55,7 +59,7 @@ def atom_weight(
     V = 0 is DPS, V = C TMPD, and V = c C the dial between them. C = a^2 - M^2 knows no time, and V
     must know none either: for one that does see :func:`weight_in_time`.
     """
-    _check(a, noise_std, weight, least=LEAST)
+    _check(a, y, noise_std, weight, least=LEAST)
     pull, start = _pull(spread, a, y, noise_std), prior_mean(a, weight)
     return hitting_probability(lambda M: _integral(pull, start, M), start, -a, a)
 
@@ -68,13 +72,13 @@ def implied_weight(
     Its odds are the prior's times p_guess at -a over that at a. Much noise in the reverse process
     would bring them about. At V = 0 they are the truth's; any V > 0 between the atoms weakens them.
     """
-    _check(a, noise_std, weight, least=LEAST)
+    _check(a, y, noise_std, weight, least=LEAST)
     return float(expit(logit(weight) - _integral(_pull(spread, a, y, noise_std), -a, a)))
 
 
 def true_weight(a: Number, y: Number, noise_std: Number, *, weight: Number = 0.5) -> float:
     """The posterior's weight of the atom at -a: odds w / (1 - w) exp(-2 a y / noise_std^2)."""
-    _check(a, noise_std, weight)
+    _check(a, y, noise_std, weight)
     return float(expit(logit(weight) - 2 * a * y / noise_std**2))
 
 
@@ -83,7 +87,7 @@ def dps_weight(a: Number, y: Number, noise_std: Number, *, weight: Number = 0.5)
 
     S is :func:`dps_scale`, here without its overflow.
     """
-    _check(a, noise_std, weight)
+    _check(a, y, noise_std, weight)
     places = (np.array([-a, prior_mean(a, weight), a]) - y) / noise_std
     low, start, high = dawsn(places) * np.exp(places**2 - (places**2).max())
     return float((high - start) / (high - low))
@@ -96,7 +100,7 @@ def tmpd_weight(a: Number, y: Number, noise_std: Number, *, weight: Number = 0.5
     ((b - a) / (b + a))^(y / b): as noise_std falls they sharpen as a power of it, where the
     truth's sharpen exponentially.
     """
-    _check(a, noise_std, weight)
+    _check(a, y, noise_std, weight)
     b, M = math.hypot(a, noise_std), prior_mean(a, weight)
     power = y / b if y else 1e-12  # at y = 0 the scale is the logarithm itself
     end = 2 * power * math.log(noise_std / (a + b))  # the power of (b - a) / (b + a)
@@ -108,7 +112,7 @@ def tmpd_weight(a: Number, y: Number, noise_std: Number, *, weight: Number = 0.5
 
 def full_tmpd_weight(a: Number, y: Number, noise_std: Number, *, weight: Number = 0.5) -> float:
     """TMPD's if it kept the derivative of its covariance: log N(y; M, noise_std^2 + C) guides."""
-    _check(a, noise_std, weight, least=LEAST)
+    _check(a, y, noise_std, weight, least=LEAST)
 
     def log_guess(M: np.ndarray) -> np.ndarray:
         variance = noise_std**2 + a**2 - M**2
@@ -123,12 +127,16 @@ def unbiased_dial(a: Number, y: Number, noise_std: Number) -> float:
     There the distance of the weight from 1/2 is off by (1 - 5 c) / 6 (a / noise_std)^2, relative.
     Needs y != 0, at which every c is right.
     """
-    _check(a, noise_std, least=LEAST)
+    _check(a, y, noise_std, least=LEAST)
 
     def excess(c: float) -> float:
         pull = _pull(lambda C: c * C, a, y, noise_std)
         return _log_odds(lambda M: _integral(pull, 0.0, M), 0.0, -a, a) + 2 * a * y / noise_std**2
 
+    if not excess(0.0) * excess(1.0) < 0:
+        what = "`noise_std` must be near the distance a, or rounding hides which dial is right"
+        call = "theory.unbiased_dial(1.0, 0.3, 0.5)"
+        raise ValueError(checks.complaint(what, noise_std, call))
     dial: float = brentq(excess, 0.0, 1.0)
     return dial
 
@@ -150,7 +158,9 @@ def weight_in_time(
     end, before all have arrived: then the share of M < 0. Raises ValueError where 6,400 cells do
     not suffice.
     """
-    _check(a, noise_std, weight)
+    _check(a, y, noise_std, weight)
+    if stop is not None:
+        checks.number("stop", stop, "theory.weight_in_time(lambda C, tau: C, 1.0, 0.3, 0.5)")
     found = [_weight(spread, a, y, noise_std, weight, stop, cells=CELLS)]
     for k in range(1, DOUBLINGS + 1):
         found.append(_weight(spread, a, y, noise_std, weight, stop, cells=CELLS * 2**k))
@@ -169,7 +179,7 @@ def path_kl(
     Half the squared error of the pull, times the time that the exact process spends at each M:
     Brownian motion's between -a and a, times p(y | M) / p(y). Bounds the KL between the weights.
     """
-    _check(a, noise_std, weight, least=LEAST)
+    _check(a, y, noise_std, weight, least=LEAST)
     total, tilt, pull = 0.0, a * y / noise_std**2, _pull(spread, a, y, noise_std)
     evidence = float(np.logaddexp(np.log(weight) - tilt, np.log(1 - weight) + tilt))
     for low, high in ((0.0, 1 - weight), (1 - weight, 1.0)):  # shares of the way from -a to a
@@ -189,6 +199,11 @@ def dps_scale(x: np.ndarray | Number, y: Number, noise_std: Number) -> np.ndarra
     The mean of S over the results of DPS is S at the prior's mean. For two atoms that fixes the
     weights; for more of them it is one equation.
     """
+    call = "theory.dps_scale(0.5, 0.3, 0.5)"
+    checks.number("y", y, call)
+    checks.number("noise_std", noise_std, call)
+    checks.positive("noise_std", noise_std, call)
+    checks.as_tensor("x", x, NUMBERS, call)
     scale: np.ndarray | float = erfi((x - y) / noise_std)
     return scale
 
@@ -201,7 +216,7 @@ def gaussian_moments(
     With R(C) the integral of 1 / (noise_std^2 + V) from 0 to C, the mean is
     y - (y - mean) exp(-R(prior_var)), the variance the integral of exp(-2 R) from 0 to prior_var.
     """
-    _check(prior_std, noise_std, least=LEAST)
+    _check(prior_std, y, noise_std, least=LEAST)
     prior_var = prior_std**2
 
     def rate(C: np.ndarray) -> np.ndarray | float:
@@ -222,7 +237,8 @@ def dial_moments(
     DPS forgets the prior's mean as exp(-u), u = prior_var / noise_std^2, and its variance is
     noise_std^2 / 2 (1 - exp(-2 u)): for small noise half the true one.
     """
-    _check(prior_std, noise_std)
+    _check(prior_std, y, noise_std)
+    checks.number("c", c, "theory.dial_moments(0.5, 1.0, 0.3, 0.5)", least=0.0)
     ratio = prior_std**2 / noise_std**2
     R = math.log1p(c * ratio) / c if c else ratio
     variance = noise_std**2 * (R if c == 2 else -math.expm1((c - 2) * R) / (2 - c))
@@ -236,7 +252,18 @@ def prior_mean(a: Number, weight: Number = 0.5) -> float:
 
 def _pull(spread: Curve, a: Number, y: Number, noise_std: Number) -> Curve:
     """(y - M) / (noise_std^2 + V) as a function of M: the derivative of log p_guess."""
-    return lambda M: (y - M) / (noise_std**2 + spread(a**2 - M**2))
+    call = "theory.atom_weight(lambda C: C, 1.0, 0.3, 0.5)"
+    checks.function("spread", spread, call)
+
+    def pull(M: np.ndarray) -> np.ndarray | float:
+        V = spread(a**2 - M**2)
+        if V is None or np.any(noise_std**2 + V <= 0):
+            what = "noise_std^2 + `spread`(C) must be positive for each variance C"
+            raise ValueError(checks.complaint(what, V and np.min(noise_std**2 + V), call))
+        force: np.ndarray | float = (y - M) / (noise_std**2 + V)
+        return force
+
+    return pull
 
 
 def _log_odds(log_guess: Curve, start: Number, left: Number, right: Number) -> float:
@@ -332,14 +359,19 @@ def _solved(known: np.ndarray, logs: tuple[np.ndarray, np.ndarray], length: floa
     return before
 
 
-def _check(scale: Number, noise_std: Number, weight: Number = 0.5, *, least: Number = 0) -> None:
+def _check(
+    scale: Number, y: Number, noise_std: Number, weight: Number = 0.5, *, least: Number = 0
+) -> None:
     """The distance, or the prior's deviation, and the noise are positive; a weight is inside.
 
     A quadrature ends 7e-12 before an atom, and sees noise_std down to ``least`` times the distance.
     """
-    call = "true_weight(1.0, 0.3, 0.5, weight=0.5)"
+    call = "theory.true_weight(1.0, 0.3, 0.5, weight=0.5)"
+    for name, value in (("a", scale), ("y", y), ("noise_std", noise_std), ("weight", weight)):
+        checks.number(name, value, call)
     checks.positive("a", scale, call)
     checks.positive("noise_std", noise_std, call)
+    checks.positive("noise_std**2", noise_std**2, call)
     if not 0 < weight < 1:
         what = "`weight` must lie between 0 and 1"
         raise ValueError(checks.complaint(what, weight, call))

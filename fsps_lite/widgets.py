@@ -19,9 +19,10 @@ def player(
     ``name`` stands beside the slider; ``alt`` says what the pictures show, to those who do not see
     them. The slider is linked to the pictures in the browser, hence no kernel is needed.
     """
+    call = "player([figure], ['y = 0.3'], name='y', alt='the posterior as y moves')"
+    checks.kind("frames", frames, Sequence, call)
     if not frames or len(frames) != len(labels):
         what = "`frames` and `labels` must be as many, and at least one"
-        call = "player([figure], ['y = 0.3'], name='y', alt='the posterior as y moves')"
         raise ValueError(checks.complaint(what, f"{len(frames)} and {len(labels)}", call))
     pictures = [_picture(f, f"{alt}: {label}") for f, label in zip(frames, labels, strict=True)]
     stack = ipywidgets.Stack(pictures, selected_index=0)
@@ -69,6 +70,7 @@ def _control(name: str, values: Sequence[str] | Sequence[int | float]) -> ipywid
 
 def _picture(figure: Figure, alt: str) -> ipywidgets.HTML:
     """The figure as an HTML image."""
+    checks.kind("figure", figure, Figure, "player([plots.panels(1)[0]], ['a'], name='n', alt='a')")
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=80, metadata={"Software": None})
     data = base64.b64encode(buffer.getvalue()).decode()

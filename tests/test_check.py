@@ -114,3 +114,15 @@ def test_every_target_of_make_is_listed():
     listed = re.findall(r"^([a-z-]+):.*## ", makefile, re.MULTILINE)
     assert sorted(phony) == sorted(listed)
     assert {"setup", "book", "test", "notebooks", "lab", "clean"} < set(phony)
+
+
+@pytest.mark.usefixtures("unchecked")
+def test_a_notebook_elsewhere_is_held_to_our_settings(tmp_path):
+    """An unrun cell passed where the settings, and the plugin that they name, were not found."""
+    import nbformat
+
+    book = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell("1 + 1")])
+    path = tmp_path / "mine.ipynb"
+    nbformat.write(book, path)
+    found = check.run("notebooks", [path])
+    assert (found.passed, found.failed) == (0, 1)

@@ -33,6 +33,11 @@ def closure(prior, likelihood):
     return lambda x, t: prior.score(x, t)
 
 
+class Δοκιμή(Half):
+    pass
+
+
+anonymous = lambda prior, likelihood: prior.score
 number = 3
 '''
 
@@ -40,7 +45,7 @@ number = 3
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
     """A folder of somebody's own, with a module in it."""
-    (tmp_path / "mysampler.py").write_text(MINE)
+    (tmp_path / "mysampler.py").write_text(MINE, encoding="utf-8")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", [p for p in sys.path if p != ""])
     yield tmp_path
@@ -76,6 +81,29 @@ def test_a_method_of_ones_own_is_found_from_the_current_folder(folder, capsys, n
     assert f"{name} on gaussian" in capsys.readouterr().out
 
 
+def test_a_lambda_is_called_as_it_is_asked_for(folder, capsys):
+    assert main(["diagnose", "mysampler:anonymous", "--problem", "gaussian", *SMALL]) == 0
+    assert "anonymous on gaussian" in capsys.readouterr().out
+
+
+def test_a_folder_that_cannot_be_written_is_found_before_the_run(folder, capsys, monkeypatch):
+    monkeypatch.setattr("fsps_lite.__main__.compare", lambda *_, **__: pytest.fail("it ran"))
+    assert main(["diagnose", "DPS", "--json", "no/out.json", *SMALL]) == 2
+    assert "folder that exists" in capsys.readouterr().err
+
+
+def test_a_report_that_cannot_be_saved_is_printed(folder, capsys, monkeypatch):
+    def full(self, path):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("fsps_lite.Report.save_html", full)
+    assert main(["diagnose", "DPS", "--problem", "gaussian", "--report", "o.html", *SMALL]) == 2
+    captured = capsys.readouterr()
+    assert "DPS on gaussian" in captured.out
+    assert "could not be saved" in captured.err
+    assert "No space left" in captured.err
+
+
 def test_trimodal_is_the_default_problem(folder, capsys):
     assert main(["diagnose", "DPS", *SMALL]) == 0
     assert "DPS on trimodal" in capsys.readouterr().out
@@ -91,6 +119,14 @@ def test_trimodal_is_the_default_problem(folder, capsys):
         (["nosuchmodule:Half"], ["cannot import 'nosuchmodule'"]),
         (["mysampler:number"], ["`method` must be called with (prior, likelihood)", "got int"]),
         (["TMPD", "--problem", "square"], ["TMPD needs a Linear operator", "DPS(prior"]),
+        ([":DPS"], ["no module can be called ''", "mine:X"]),
+        (["./mine:X"], ["no module can be called './mine'", "mine:X is X in the file mine.py"]),
+        ([":"], ["no module can be called ''"]),
+        (["DPS", "--json", ""], ["`--json` must name a file", "got ''"]),
+        (["DPS", "--report", "no/out.html"], ["`--report` must name a file in a folder"]),
+        (["DPS", "--report", "."], ["`--report` must name a file", "got '.'"]),
+        (["DPS", "--seed", "9" * 20], ["`seed` must be a whole number below 2^62", "got 999"]),
+        (["fsps_lite:VP"], ["`beta_min`", "Diffusion"]),
         (["DPS", "--n", "0"], ["`n` must be a whole number above 0", "got 0"]),
         (["DPS", "--steps", "-5"], ["`steps` must be a whole number above 0", "got -5"]),
     ],
@@ -138,6 +174,16 @@ def test_python_m_fsps_lite_from_a_folder_of_ones_own(folder):
     good = run(folder, "diagnose", "mysampler:Half", "--problem", "gaussian", *SMALL)
     assert good.returncode == 0, good.stderr
     assert "Half on gaussian" in good.stdout
+
+
+def test_a_terminal_without_greek_prints_a_class_named_in_greek(folder):
+    words = ["diagnose", "mysampler:Δοκιμή", "--problem", "gaussian", "--json", "o.json", *SMALL]
+    command = [sys.executable, "-m", "fsps_lite", *words]
+    env = {**environment(), "PYTHONIOENCODING": "cp1252"}
+    done = subprocess.run(command, capture_output=True, cwd=folder, env=env, check=False)
+    assert done.returncode == 0, done.stderr
+    assert b"\\u0394\\u03bf" in done.stdout
+    assert json.loads((folder / "o.json").read_text())["method"] == "Δοκιμή"
 
 
 def environment():

@@ -116,8 +116,11 @@ def test_running_a_network_keeps_no_graph_of_the_run():
 def test_one_product_costs_one_call():
     network = Counted()
     diffusion = Diffusion(Denoiser(network, dim=2, dtype=torch.float32), VP())
-    diffusion.denoise_vjp(torch.zeros(3, 2), 0.3, torch.ones(3, 2))
-    assert len(network.dtypes) == 1
+    x = torch.zeros(3, 2)
+    diffusion.denoise_vjp(x, 0.3, x + 1)  # for the first time: a few rows are asked too
+    assert len(network.dtypes) == 4
+    diffusion.denoise_vjp(x, 0.3, x + 1)
+    assert len(network.dtypes) == 4 + 1
 
 
 def test_it_says_what_it_does_not_know():
@@ -165,3 +168,17 @@ def test_a_prior_without_given_is_lifted(make, unchecked):
         bare.log_prob(x, 0.3)
     with pytest.raises(TypeError, match=r"`sample_denoised`.*`given`.*Bare"):
         bare.sample_denoised(x, 0.3, generator=seeded(0))
+
+
+def test_it_may_first_be_asked_inside_vmap():
+    prior = Denoiser(lambda x, alpha, sigma: alpha * x.sin(), dim=2)
+    x = torch.randn(3, 4, 2, generator=seeded(0), dtype=torch.float64)
+    found = torch.func.vmap(lambda rows: Diffusion(prior, VP()).denoise_vjp(rows, 0.3, rows))(x)
+    fresh = Diffusion(Denoiser(prior.fn, dim=2), VP())
+    assert_close(found, fresh.denoise_vjp(x, 0.3, x), rtol=1e-12, atol=0)
+
+
+def test_one_that_is_constant_needs_no_gradient():
+    prior = Denoiser(lambda x, alpha, sigma: torch.ones_like(x), dim=2)  # of a single atom
+    x = torch.randn(3, 2, generator=seeded(0), dtype=torch.float64)
+    assert Diffusion(prior, VP()).denoise_cov_product(x, 0.3, x).abs().max() == 0

@@ -7,11 +7,13 @@ import math
 import re
 from dataclasses import dataclass, field
 
+import numpy as np
 import pytest
 import torch
 
 import fsps_lite
 from fsps_lite import (
+    DPS,
     VE,
     VP,
     Cosine,
@@ -20,14 +22,21 @@ from fsps_lite import (
     Empirical,
     FlowMatching,
     GaussianMixture,
+    Guidance,
     Likelihood,
     Linear,
     Nonlinear,
     PiGDM,
     Problem,
+    Schedule,
+    StepDPS,
+    Trajectory,
+    ZetaDPS,
     blur,
     bridge,
     ddpm,
+    diagnose,
+    diagnose_samples,
     digits,
     downsample,
     dpm_solver,
@@ -37,12 +46,19 @@ from fsps_lite import (
     fourier_magnitude,
     fourier_samples,
     heun,
+    implied_density,
+    law,
     march,
     mask,
+    matched_score,
     mode_weights,
+    plots,
     problems,
     projections,
+    score_error,
     sliced_wasserstein,
+    sweep,
+    theory,
     times,
     total_variation,
     wasserstein1,
@@ -70,6 +86,7 @@ DIFFUSION = Diffusion(MIXTURE, VP())
 NAN = torch.tensor([[0.0, math.nan]], **F64)
 FLAT = torch.full((5,), 0.2, **F64)
 PROBLEM = Problem("p", MIXTURE, LIKELIHOOD)
+CLOUD = torch.randn(6, 2, generator=seeded(3), **F64)
 
 
 def g():
@@ -84,6 +101,46 @@ class Wrong:
 
     def log_prob(self, x):
         return self.answer
+
+
+class Own:
+    """A prior of the user's own, known by its denoiser."""
+
+    dim, dtype = 2, torch.float64
+
+    def __init__(self, fn):
+        self.fn = fn
+
+    def to(self, where):
+        return self
+
+    def denoise(self, x, alpha, sigma):
+        return self.fn(x)
+
+
+class Schedules(Schedule):
+    """A schedule of the user's own."""
+
+    def __init__(self, alpha, sigma):
+        self._alpha, self._sigma = alpha, sigma
+
+    def alpha(self, t):
+        return self._alpha(t)
+
+    def sigma(self, t):
+        return self._sigma(t)
+
+
+class Guide(Guidance):
+    """A method of the user's own that answers with one number."""
+
+    def guide(self, at, t):
+        return torch.zeros(1, **F64)
+
+
+def dropout(x, alpha, sigma):
+    """A network that was left in training."""
+    return x * torch.rand_like(x)
 
 
 # What a corrected call may speak of: the names that our examples and chapters use.
@@ -109,6 +166,11 @@ NAMES = {
     "atoms": ATOMS.atoms,
     "modes": MIXTURE,
     "problem": PROBLEM,
+    "np": np,
+    "diagnose": lambda *args, **kwargs: None,  # the call is right, and its run takes long
+    "compare": lambda *args, **kwargs: None,
+    "sweep": lambda *args, **kwargs: None,
+    "player": lambda *args, **kwargs: None,
     "density": lambda x: -x.square().sum(-1),
 }
 
@@ -409,7 +471,7 @@ CASES = {
         lambda: Likelihood(OPERATOR, Y.float(), 0.5), T, "y", "torch.float32"
     ),
     "y NaN": Case(lambda: Likelihood(OPERATOR, NAN[0], 0.5), V, "y", "1 of 2 entries"),
-    "no operator": Case(lambda: Likelihood(EYE, Y, 0.5), T, "operator", "Tensor"),
+    "no operator": Case(lambda: Likelihood(EYE, Y, 0.5), T, "operator", "a tensor"),
     "noise_std zero": Case(lambda: Likelihood(OPERATOR, Y, 0.0), V, "noise_std", "0.0"),
     "noise_std negative": Case(lambda: Likelihood(OPERATOR, Y, -1), V, "noise_std", "-1"),
     "noise_std NaN": Case(lambda: Likelihood(OPERATOR, Y, math.nan), V, "noise_std", "nan"),
@@ -521,7 +583,7 @@ CASES = {
     ),
     "start above 1": Case(lambda: times(VP(), 5, start=1.1), V, "start", "start=1.1"),
     "stop below 0": Case(lambda: times(VP(), 5, stop=-0.1), V, "stop", "stop=-0.1"),
-    "stop NaN": Case(lambda: times(VP(), 5, stop=math.nan), V, "stop", "stop=nan"),
+    "stop NaN": Case(lambda: times(VP(), 5, stop=math.nan), V, "stop", "nan"),
     "stop at 0 in log-SNR": Case(lambda: times(VP(), 5, stop=0.0), V, "stop", "stop=0.0"),
     "start with no signal": Case(
         lambda: times(FlowMatching(), 5, start=1.0), V, "start", "start=1.0"
@@ -607,6 +669,318 @@ CASES = {
         V,
         "GaussianMixture",
         "d = 3",
+    ),
+    # one kind each of the calls that users were seen to make
+    "a generator that is none": Case(
+        lambda: ATOMS.sample(3, generator=None), T, "generator", "None"
+    ),
+    "a seed for a generator": Case(
+        lambda: sliced_wasserstein(X, X + 1, generator=0), T, "generator", "0"
+    ),
+    "noise of no generator": Case(lambda: VP().noise(3, 1, generator=None), T, "generator", "None"),
+    "steps of no generator": Case(
+        lambda: euler_maruyama(DIFFUSION, VP(), X, GRID, generator=None), T, "generator", "None"
+    ),
+    "measured without a generator": Case(
+        lambda: LIKELIHOOD.simulate(X, generator=None), T, "generator", "None"
+    ),
+    "alpha below 0": Case(lambda: ATOMS.denoise(X, -0.8, 0.6), V, "alpha", "-0.8"),
+    "sigma of two": Case(lambda: ATOMS.denoise(X, 0.8, Y + 0.6), T, "sigma", "shape (2,)"),
+    "sigma below 0 of a mixture": Case(
+        lambda: MIXTURE.denoise(X, 0.8, -0.6), V, "sigma", "-0.6", {"prior": MIXTURE}
+    ),
+    "an uneven axis": Case(
+        lambda: Empirical.on_grid(MIXTURE.log_prob, [torch.tensor([0.0, 1.0, 5.0])]),
+        V,
+        "axes",
+        "3 values",
+    ),
+    "an axis that is a list": Case(
+        lambda: Empirical.on_grid(MIXTURE.log_prob, [[0.0, 1.0]]), T, "axes", "list"
+    ),
+    "a device that is not there": Case(
+        lambda: ATOMS.to("float32"), V, "to", "'float32'", {"prior": ATOMS}
+    ),
+    "half a mixture": Case(
+        lambda: GaussianMixture.isotropic(X.half(), std=0.3), T, "means", "torch.float16"
+    ),
+    "a std that is a word": Case(
+        lambda: GaussianMixture.isotropic(X, std="0.3"), T, "std", "'0.3'"
+    ),
+    "a sparse matrix": Case(lambda: Linear(EYE.to_sparse()), T, "matrix", "torch.sparse_coo"),
+    "images of samples": Case(
+        lambda: Empirical.from_samples(torch.zeros(3, 8, 8)), V, "atoms", "(3, 8, 8)"
+    ),
+    "an array of integers": Case(
+        lambda: Empirical.from_samples(np.ones((3, 2), dtype=int)), T, "atoms", "int64"
+    ),
+    "a denoiser that squeezes": Case(
+        lambda: Diffusion(Denoiser(lambda x, a, s: x.sum(-1, keepdim=True), 2), VP()).score(X, 0.5),
+        V,
+        "fn",
+        "(3, 1)",
+    ),
+    "a denoiser of NumPy": Case(
+        lambda: Diffusion(Denoiser(lambda x, a, s: x.numpy(), 2), VP()).score(X, 0.5),
+        V,
+        "fn",
+        "ndarray",
+    ),
+    "a denoiser that looks at the batch": Case(
+        lambda: Diffusion(Denoiser(lambda x, a, s: x - x.mean(0), 2), VP()).score(CLOUD, 0.5),
+        V,
+        "fn",
+        "another one",
+    ),
+    "a denoiser that draws": Case(
+        lambda: Diffusion(Denoiser(dropout, 2), VP()).score(CLOUD, 0.5), V, "fn", "network.eval()"
+    ),
+    "a denoiser that writes into its input": Case(
+        lambda: Diffusion(Denoiser(lambda x, a, s: x.mul_(0.5), 2), VP()).score(CLOUD, 0.5),
+        V,
+        "fn",
+        "changed in place",
+    ),
+    "a denoiser without a gradient": Case(
+        lambda: Diffusion(Denoiser(lambda x, a, s: x.detach(), 2), VP()).denoise_vjp(X, 0.5, X),
+        V,
+        "fn",
+        "without a gradient",
+    ),
+    "a network in float32": Case(
+        lambda: Denoiser(torch.nn.Linear(2, 2), 2), T, "fn", "torch.float32"
+    ),
+    "a float32 function": Case(
+        lambda: Diffusion(Denoiser(lambda x, a, s: x @ torch.eye(2), 2), VP()).score(X, 0.5),
+        T,
+        "fn",
+        "dtype",
+    ),
+    "a denoiser that is numbers": Case(lambda: Denoiser(Y, 2), T, "fn", "shape (2,)"),
+    "a denoiser of no dimension": Case(lambda: Denoiser(lambda x, a, s: x, 0), V, "dim", "0"),
+    "no schedule": Case(lambda: Diffusion(MIXTURE, None), T, "schedule", "None"),
+    "a problem for a prior": Case(lambda: Diffusion(PROBLEM, VP()), T, "prior", "Problem"),
+    "a class for a prior": Case(
+        lambda: Diffusion(GaussianMixture, VP()), T, "prior", "the class GaussianMixture"
+    ),
+    "a prior that answers one row": Case(
+        lambda: Diffusion(Own(lambda x: x.mean(0, keepdim=True)), VP()).score(X, 0.5),
+        V,
+        "denoise",
+        "(1, 2)",
+    ),
+    "a time that is a word": Case(lambda: DIFFUSION.score(X, "0.5"), T, "t", "'0.5'"),
+    "betas that fall": Case(lambda: VP(20.0, 0.01), V, "beta_max", "0.01"),
+    "a power that underflows": Case(lambda: VE(3.0, 80.0), V, "power", "80"),
+    "a schedule that learns": Case(
+        lambda: times(Schedules(lambda t: t, lambda t: 1 - t), 5), V, "schedule", "a log of"
+    ),
+    "a schedule of floats": Case(
+        lambda: Schedules(lambda t: 1 - t, lambda t: t).log_snr(0.5), T, "alpha(t)", "float"
+    ),
+    "times of a number": Case(lambda: times(50), T, "schedule", "50"),
+    "too many steps": Case(lambda: times(VP(), 10**10), V, "steps", "10000000000"),
+    "an operator of another dtype": Case(
+        lambda: Nonlinear(lambda x: x.float(), "single")(X), T, "single", "torch.float32"
+    ),
+    "an operator that compares": Case(
+        lambda: Nonlinear(lambda x: x > 0, "sign")(X), T, "sign", "torch.bool"
+    ),
+    "an operator of complex numbers": Case(
+        lambda: Nonlinear(torch.fft.fft, "fft")(X), T, "fft", "torch.complex128"
+    ),
+    "an operator that looks at the batch": Case(
+        lambda: Nonlinear(lambda x: x - x.mean(0), "centred")(CLOUD), V, "centred", "another one"
+    ),
+    "an operator that writes into its input": Case(
+        lambda: Nonlinear(lambda x: x.abs_(), "abs")(CLOUD), V, "abs", "changed in place"
+    ),
+    "a name before a function": Case(lambda: Nonlinear("square", abs), T, "fn", "'square'"),
+    "an operator without a gradient": Case(
+        lambda: DPS(DIFFUSION, Likelihood(Nonlinear(lambda x: x.detach(), "detached"), Y, 0.5))(
+            X, 0.5
+        ),
+        V,
+        "operator",
+        "no gradient",
+    ),
+    "an operator that is a function": Case(
+        lambda: Likelihood(lambda x: x.mean(0), Y, 0.5), T, "operator", "function"
+    ),
+    "a covariance of NumPy for noise_std": Case(
+        lambda: Likelihood(OPERATOR, Y, np.array([[0.5, 0.9], [0.9, 0.5]])),
+        V,
+        "noise_std",
+        "[[0.5, 0.9], [0.9, 0.5]]",
+        {"noise_cov": EYE},
+    ),
+    "noise_std of three": Case(
+        lambda: Likelihood(OPERATOR, Y, (0.5, 0.6, 0.7)), V, "noise_std", "(3,)"
+    ),
+    "another size than y in a guidance": Case(
+        lambda: DPS(
+            DIFFUSION, Likelihood(Nonlinear(lambda x: x.sum(-1, keepdim=True), "sum"), Y, 0.5)
+        )(X, 0.5),
+        V,
+        "A(x)",
+        "(3, 1)",
+    ),
+    "a problem with a denoiser": Case(
+        lambda: Problem("p", Denoiser(lambda x, a, s: x, 2), LIKELIHOOD), T, "prior", "Denoiser"
+    ),
+    "a problem with no operator": Case(
+        lambda: Problem("p", MIXTURE, Wrong(Y)), T, "likelihood", "Wrong"
+    ),
+    "a problem in two dtypes": Case(
+        lambda: Problem("p", MIXTURE.to(torch.float32), LIKELIHOOD), T, "prior", "torch.float32"
+    ),
+    "a method in two dtypes": Case(
+        lambda: DPS(Diffusion(MIXTURE.to(torch.float32), VP()), LIKELIHOOD),
+        T,
+        "prior",
+        "torch.float32",
+    ),
+    "a prior for a diffusion": Case(
+        lambda: DPS(MIXTURE, LIKELIHOOD), T, "prior", "GaussianMixture"
+    ),
+    "V a vector": Case(lambda: matched_score(DIFFUSION, LIKELIHOOD, X, 0.5, Y + 1), V, "V", "(2,)"),
+    "V of another batch": Case(
+        lambda: matched_score(DIFFUSION, LIKELIHOOD, X, 0.5, EYE.expand(7, 2, 2)),
+        V,
+        "V",
+        "(7, 2, 2)",
+    ),
+    "V below 0": Case(lambda: matched_score(DIFFUSION, LIKELIHOOD, X, 0.5, -1.0), V, "V", "-1.0"),
+    "a guide of one number": Case(
+        lambda: Guide(DIFFUSION, LIKELIHOOD)(X, 0.5),
+        V,
+        "guide(at, t)",
+        "(1,)",
+        {"prior": DIFFUSION},
+    ),
+    "a zeta of many": Case(
+        lambda: ZetaDPS(DIFFUSION, LIKELIHOOD, torch.ones(3)),
+        T,
+        "zeta",
+        "shape (3,)",
+        {"prior": DIFFUSION},
+    ),
+    "a grid in the place of zeta": Case(
+        lambda: StepDPS(DIFFUSION, LIKELIHOOD, GRID, 1.0),
+        T,
+        "zeta",
+        "shape (3,)",
+        {"prior": DIFFUSION},
+    ),
+    "a score before its schedule": Case(
+        lambda: euler_maruyama(VP(), DIFFUSION, X, GRID, generator=g()), T, "score", "VP"
+    ),
+    "a score that writes into its input": Case(
+        lambda: ddpm(lambda x, t: x.mul_(0.5), VP(), CLOUD, GRID, generator=g()),
+        V,
+        "score(x, t)",
+        "changed in place",
+    ),
+    "a score that writes later": Case(
+        lambda: ddpm(lambda x, t: x.mul_(0.5) if t < 0.6 else -x, VP(), CLOUD, GRID, generator=g()),
+        V,
+        "step(x, t, s)",
+        "changed in place",
+    ),
+    "a score that looks at the batch": Case(
+        lambda: heun(lambda x, t: x.mean(0) - x, VP(), CLOUD, GRID),
+        V,
+        "score(x, t)",
+        "another one",
+    ),
+    "two schedules": Case(
+        lambda: exact_kernel(DIFFUSION, VE(), X, GRID, generator=g()), V, "schedule", "VE("
+    ),
+    "two schedules of a method": Case(
+        lambda: heun(DPS(DIFFUSION, LIKELIHOOD), Cosine(), X, GRID), V, "schedule", "Cosine("
+    ),
+    "a bridge from one point": Case(
+        lambda: bridge(VP(), X[:1], X, 0.5, 0.4, generator=g()), V, "x0", "(1, 2)"
+    ),
+    "a step that sums": Case(
+        lambda: march(lambda x, t, s: x.sum(0, keepdim=True), X, GRID), V, "step(x, t, s)", "(1, 2)"
+    ),
+    "a path of one cloud": Case(lambda: Trajectory(GRID, X), V, "x", "(3, 2)"),
+    "a path at no time": Case(
+        lambda: Trajectory(GRID, X.expand(3, 3, 2)).at(math.nan), V, "t", "nan"
+    ),
+    "a law of no resolution": Case(
+        lambda: law(lambda x, t: -x, VP(), GRID, resolution=-1), V, "resolution", "-1"
+    ),
+    "a law that ends in points": Case(
+        lambda: law(lambda x, t: -x, VP(), torch.tensor([1.0, 0.5, 0.0], **F64)), V, "t", "0.0"
+    ),
+    "a density cut off": Case(
+        lambda: implied_density(lambda x, t: x, torch.linspace(-5, 5, 101, **F64), 0.3),
+        V,
+        "x",
+        "of its maximum",
+        {"score": lambda x, t: -x},
+    ),
+    "a score error of a squeezed score": Case(
+        lambda: score_error(lambda x, t: -x.sum(-1), DIFFUSION, GRID, generator=g()),
+        V,
+        "score(x, t)",
+        "(4,)",
+    ),
+    "a score error out of order": Case(
+        lambda: score_error(
+            DIFFUSION, DIFFUSION, torch.tensor([0.5, 0.1, 0.9], **F64), generator=g()
+        ),
+        V,
+        "t",
+        "[0.9, 0.1, 0.5]",
+    ),
+    "a seed that is a word": Case(lambda: diagnose(PROBLEM, DPS, seed="a"), T, "seed", "'a'"),
+    "a seed that is too large": Case(
+        lambda: diagnose(PROBLEM, DPS, seed=10**20), V, "seed", "1000"
+    ),
+    "a problem's name": Case(lambda: diagnose("trimodal", DPS), T, "problem", "'trimodal'"),
+    "a method that is a score": Case(
+        lambda: diagnose(PROBLEM, lambda x, t: -x), T, "method", "a function of (x, t)"
+    ),
+    "samples called exact": Case(
+        lambda: diagnose_samples(PROBLEM, X, name="exact"),
+        V,
+        "name",
+        "exact",
+    ),
+    "a sweep of one problem": Case(
+        lambda: sweep(PROBLEM, {"DPS": DPS}, seeds=[0]), T, "problems", "Problem"
+    ),
+    "jobs in words": Case(
+        lambda: sweep([PROBLEM], {"DPS": DPS}, seeds=[0], jobs="2"), T, "jobs", "'2'"
+    ),
+    "half a digit": Case(lambda: problems.digits_masked(index=0.5), T, "index", "0.5"),
+    "y of two in the gallery": Case(
+        lambda: problems.gaussian(y=torch.tensor([1.0, 2.0])), T, "y", "shape (2,)"
+    ),
+    "a spread below 0": Case(
+        lambda: theory.atom_weight(lambda C: -5.0, 1.0, 0.3, 0.5), V, "spread", "-4.75"
+    ),
+    "a dial that rounding hides": Case(
+        lambda: theory.unbiased_dial(1.0, 0.3, 0.01), V, "noise_std", "0.01"
+    ),
+    "theory of arrays": Case(
+        lambda: theory.true_weight(1.0, np.array([0.3, 0.4]), 0.5), T, "y", "shape (2,)"
+    ),
+    "curves of two lengths": Case(
+        lambda: plots.curves({"a": (FLAT, FLAT[:2])}, xlabel="x", ylabel="y"), V, "lines", "(2,)"
+    ),
+    "curves with a gradient": Case(
+        lambda: plots.curves({"a": (Y.clone().requires_grad_(), Y)}, xlabel="x", ylabel="y"),
+        V,
+        "lines",
+        "requires_grad",
+    ),
+    "no bars": Case(lambda: plots.bars({}, [], ylabel="y"), V, "len(heights)", "0"),
+    "bars that are not named": Case(
+        lambda: plots.bars({"a": FLAT}, ["x"], ylabel="y"), V, "labels", "1"
     ),
 }
 

@@ -418,6 +418,8 @@ def test_any_function_is_a_score_and_is_asked_once_a_step(run):
     x = VP().noise(4, 3, generator=seeded(0))
     t = times(VP(), 6)
     RUNS[run](score, VP(), x, t, generator=seeded(0))
+    assert asked[:2] == [1.0, 1.0]  # a few rows, twice, to see that it is a score
+    del asked[:2]
     if run == "heun":
         assert asked[0::2] == t[:-1].tolist()
         assert asked[1::2] == t[1:].tolist()
@@ -482,3 +484,20 @@ def test_heun_ends_at_0_with_a_step_of_euler():
     assert path.final.isfinite().all()
     euler = ddim(problem.posterior, VP(), path.x[-2], grid[-2:])
     assert_close(path.final, euler.final, rtol=1e-9, atol=1e-12)
+
+
+def test_a_score_may_draw_random_numbers():
+    """Guidance by Monte Carlo is a method, and what it draws differs from row to row."""
+    x, noise = VP().noise(6, 2, generator=seeded(0)), seeded(1)
+
+    def score(x, t):
+        return -x + torch.randn(x.shape, generator=noise, dtype=x.dtype)
+
+    assert ddim(score, VP(), x, times(VP(), 3)).final.isfinite().all()
+
+
+def test_a_score_may_lose_a_particle():
+    """NaN is a finding, also in the rows that are looked at before the run."""
+    x = VP().noise(6, 2, generator=seeded(0))
+    with pytest.warns(RuntimeWarning, match="6 of 6 particles diverged"):
+        ddim(lambda x, t: x * torch.nan, VP(), x, times(VP(), 3))

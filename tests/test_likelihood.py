@@ -116,3 +116,13 @@ def test_in_float32(kind):
     # the inputs, what is predicted, what is left of y, and its square over the noise
     bound = rounding(torch.float32, size, operations=4)
     assert_near(single, likelihood.log_prob(x), bound)
+
+
+def test_y_and_noise_std_may_be_numpy_arrays(unchecked):
+    operator, x = Linear(torch.eye(2, dtype=torch.float64)), torch.ones(3, 2, dtype=torch.float64)
+    y, std = np.array([0.5, -1.0]), np.array([0.5, 0.7])
+    found = Likelihood(operator, y, std)
+    wanted = Likelihood(operator, torch.tensor(y), torch.tensor(std))
+    assert_close(found.log_prob(x), wanted.log_prob(x), rtol=0, atol=0)
+    y[:] = 7.0
+    assert found.y.tolist() == [0.5, -1.0]

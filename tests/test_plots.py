@@ -173,3 +173,32 @@ def test_ratios_share_an_axis_that_holds_every_curve():
     assert left.get_ylim()[1] > 3
     colours = {line.get_label(): line.get_color() for line in left.lines}
     assert right.lines[1].get_color() == colours["b"]
+
+
+NAMES = [f"name {i}" for i in range(19)]
+
+
+@pytest.mark.parametrize(
+    "draw",
+    [
+        lambda: plots.curves(dict.fromkeys(NAMES, (X, BUMP)), xlabel="x", ylabel="p", fill=True),
+        lambda: plots.agreement(dict.fromkeys(NAMES, (X, BUMP)), xlabel="x", ylabel="p"),
+        lambda: plots.convergence(
+            {"a": dict.fromkeys(NAMES, (STEPS, 1 / STEPS))}, (0.01, 0.02), ylabel="W1"
+        ),
+        lambda: plots.ratios({"a": dict.fromkeys(NAMES, (T, T))}, ylabel="ratio"),
+    ],
+    ids=["curves", "agreement", "convergence", "ratios"],
+)
+def test_no_two_of_many_names_look_alike(draw):
+    lines = [line for line in draw().axes[0].lines if line.get_label() in NAMES]
+    looks = [(line.get_color(), line.get_linestyle(), line.get_marker()) for line in lines]
+    assert len(set(looks)) == len(NAMES)
+
+
+def test_no_two_of_many_bars_look_alike():
+    figure = plots.bars(
+        {n: torch.rand(2, generator=seeded(0)) for n in NAMES}, ["a", "b"], ylabel="y"
+    )
+    looks = [(c[0].get_facecolor(), c[0].get_hatch()) for c in figure.axes[0].containers]
+    assert len(set(looks)) == len(NAMES)

@@ -733,3 +733,13 @@ def test_a_rare_atom_in_float32_is_drawn_as_often_as_its_mass():
     drawn = Empirical(atoms, rare).sample(200_000, generator=seeded(0))
     found = float((drawn >= 100_000).double().mean())
     assert found == pytest.approx(0.00144, abs=4 * (0.00144 / 200_000) ** 0.5)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_samples_may_be_a_numpy_array_which_is_copied(unchecked, dtype):
+    array = np.arange(6, dtype=dtype).reshape(3, 2)[::-1]
+    prior = Empirical.from_samples(array)
+    assert prior.atoms.dtype == getattr(torch, dtype)
+    assert prior.atoms.tolist() == [[4, 5], [2, 3], [0, 1]]
+    array[:] = 7.0
+    assert prior.atoms.tolist() == [[4, 5], [2, 3], [0, 1]]

@@ -23,6 +23,7 @@ from fsps_lite import (
     exact_kernel,
     fourier_magnitude,
     mask,
+    mode_weights,
     problems,
     times,
 )
@@ -310,3 +311,20 @@ def test_the_posterior_follows_a_measurement_that_is_written_into():
     fresh = problems.trimodal(y=float(problem.likelihood.y))
     assert_close(problem.posterior.prior.weights, fresh.posterior.prior.weights)
     assert (problem.posterior.prior.weights - before).abs().max() > 0.5
+
+
+def test_equal_atoms_are_one_mode():
+    atoms = torch.tensor([[1.0], [-1.0], [1.0], [3.0]], dtype=torch.float64)
+    likelihood = Likelihood(Linear(torch.eye(1, dtype=torch.float64)), atoms[0], 0.5)
+    problem = Problem("equal", Empirical.from_samples(atoms), likelihood)
+    assert problem.modes.means.tolist() == [[1.0], [-1.0], [3.0]]
+    shares, _ = mode_weights(atoms, problem.modes)
+    assert shares.tolist() == [0.5, 0.25, 0.25]
+
+
+def test_one_atom_is_one_mode():
+    atoms = torch.full((3, 1), 2.0, dtype=torch.float64)
+    likelihood = Likelihood(Linear(torch.eye(1, dtype=torch.float64)), atoms[0], 0.5)
+    for prior in (Empirical.from_samples(atoms), Empirical.from_samples(atoms[:1])):
+        modes = Problem("one", prior, likelihood).modes
+        assert mode_weights(atoms, modes)[0].tolist() == [1.0]

@@ -65,3 +65,15 @@ def test_nothing_to_do_is_said(empty):
     full = {"problems": PROBLEMS, "methods": METHODS, "seeds": [0]}
     with pytest.raises(ValueError, match="needs a problem, a method and a seed"):
         sweep(**(full | {empty: type(full[empty])()}))
+
+
+def test_dask_hands_back_what_a_loop_finds(loop):
+    """On a cluster of two workers; the page on performance says what to install."""
+    distributed = pytest.importorskip("distributed")
+    with (
+        distributed.LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as here,
+        distributed.Client(here),
+        joblib.parallel_config(backend="dask"),
+    ):
+        found = sweep(PROBLEMS, {"DPS": DPS}, seeds=[3, 5], **SMALL)
+    assert [report.findings for report in found] == [report.findings for report in loop[::2]]

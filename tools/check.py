@@ -24,6 +24,7 @@ ROOT = Path(__file__).resolve().parent.parent
 BIN = Path(sys.executable).parent
 PYTEST = [sys.executable, "-m", "pytest", "-q"]
 WORKERS = ["-n", "2", "--dist", "loadfile"]  # what a file sets up is set up once
+SETTINGS = [f"--rootdir={ROOT}", f"-c={ROOT / 'pyproject.toml'}"]
 SHORT, LONG = ["-m", "not long"], ["-m", "long"]
 NOT_YET = "--ignore=tests/test_html.py"  # the pages, which are not built yet
 
@@ -88,8 +89,11 @@ def changed_tests(notebooks: Sequence[Path], report: Path) -> list[str]:
 
 
 def stored_outputs(notebooks: Sequence[Path], report: Path) -> list[str]:
-    """Run the notebooks again and compare; the cells of one stay on one worker."""
-    chosen = [*WORKERS, "--nbval", f"--junitxml={report}"]
+    """Run the notebooks again and compare; the cells of one stay on one worker.
+
+    Pytest looks for settings beside a notebook, which may lie elsewhere: ours are named.
+    """
+    chosen = [*WORKERS, *SETTINGS, "--nbval", f"--junitxml={report}"]
     return [*PYTEST, *chosen, *map(str, notebooks)]
 
 

@@ -37,6 +37,9 @@ class Digits:
 
     def ink(self, image: Float[Tensor, "*batch 64"]) -> Float[Tensor, "*batch 8 8"]:
         """An image to look at: 0 is paper and 16 is full ink."""
+        call = "digits.ink(digits.images[0])"
+        checks.floating("image", image, call)
+        checks.shape("image", image, (*image.shape[:-1], SIDE * SIDE), call)
         return (self.scale * image + self.mean).reshape(*image.shape[:-1], SIDE, SIDE)
 
     def label_weights(self, weights: Float[Tensor, "N"]) -> Float[Tensor, "10"]:

@@ -69,10 +69,9 @@ def compare(
 
 def compared(problem: Problem, methods: Mapping[str, Method], how: Sampling) -> tuple[Report, ...]:
     """The same, for runs that are made like this."""
-    if "exact" in methods:
-        what = "a method may not be called 'exact', which is the name of what it is compared with"
-        call = "compare(problem, {'DPS': DPS, 'mine': my_method})"
-        raise ValueError(checks.complaint(what, list(methods), call))
+    checks.kind("problem", problem, Problem, CALL)
+    checks.kind("methods", methods, Mapping, "compare(problem, {'DPS': DPS})")
+    _check_names(*methods)
     scores = {name: score_of(problem, method) for name, method in methods.items()}
     exact = run_of(problem, problem.posterior, MEASURES, how)
 
@@ -98,6 +97,9 @@ def diagnose_samples(
     compared with as many exact draws of that level.
     """
     call = "diagnose_samples(problem, samples, name='my sampler')"
+    checks.kind("problem", problem, Problem, call)
+    checks.seed(seed, call)
+    _check_names(name)
     checks.state("samples", samples, problem.prior.dim, problem.prior.dtype, call)
     checks.shape("samples", samples, ("n", problem.prior.dim), call)
     g, schedule = torch.Generator(problem.device).manual_seed(seed), problem.schedule
@@ -109,6 +111,15 @@ def diagnose_samples(
     noisy = shrunk * samples + fresh * eps
     found, null = (Run(problem, x, seed, MEASURES, stop=t) for x in (noisy, exact))
     return _report(name, {"n": len(samples), "seed": seed}, found, null)
+
+
+def _check_names(*names: object) -> None:
+    """A name is printed, and no method's is that of what it is compared with."""
+    for name in names:
+        checks.kind("name", name, str, "compare(problem, {'DPS': DPS, 'mine': DPS})")
+    if "exact" in names:
+        what = "a method may not be called 'exact', which is the `name` of what it is compared with"
+        raise ValueError(checks.complaint(what, list(names), "compare(problem, {'DPS': DPS})"))
 
 
 def _report(name: str, settings: Mapping[str, int], found: Run, exact: Run) -> Report:

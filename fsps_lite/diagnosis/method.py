@@ -1,5 +1,6 @@
 """What is examined: anything that is called with the prior and the likelihood."""
 
+import inspect
 from collections.abc import Callable
 
 from torch import Tensor
@@ -20,6 +21,16 @@ def name_of(method: Method) -> str:
     return getattr(method, "__name__", type(method).__name__)
 
 
+def _score_of(problem: Problem, method: Method) -> PosteriorScore:
+    """A function of (x, t) is called by mistake with what it cannot take."""
+    names = list(inspect.signature(method).parameters) if inspect.isfunction(method) else []
+    if names == ["x", "t"]:
+        what = "`method` must be called with (prior, likelihood) and return a score, not be one"
+        call = "diagnose(problems.trimodal(), lambda prior, likelihood: lambda x, t: -x)"
+        raise TypeError(checks.complaint(what, f"a function of ({', '.join(names)})", call))
+    return method(problem.diffusion, problem.likelihood)
+
+
 def score_of(problem: Problem, method: Method) -> PosteriorScore:
     """``method`` applied to what it may see; a score handed in by mistake is named as such."""
     if not callable(method) or isinstance(method, Tensor):
@@ -28,7 +39,7 @@ def score_of(problem: Problem, method: Method) -> PosteriorScore:
     if isinstance(method, Guidance | Diffusion):
         what = "`method` must be called with (prior, likelihood) and return a score, not be one"
         raise TypeError(checks.complaint(what, type(method).__name__, CALL))
-    score = method(problem.diffusion, problem.likelihood)
+    score = _score_of(problem, method)
     if not callable(score):
         what = "`method(prior, likelihood)` must return a score, a function of (x, t)"
         raise TypeError(checks.complaint(what, type(score).__name__, CALL))

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from fsps_lite.diagnosis.finding import Curve, Finding
 from fsps_lite.estimate import Estimate
+from fsps_lite.saving import save
 
 if TYPE_CHECKING:
     import matplotlib.figure
@@ -104,7 +105,7 @@ class Report:
             "curves": [_panel(curve) for curve in self.curves],
             "notes": list(self.notes),
         }
-        Path(path).write_text(json.dumps(data, indent=1, allow_nan=False), encoding="utf-8")
+        save(path, json.dumps(data, indent=1, allow_nan=False))
 
     def save_html(self, path: str | Path) -> None:
         """One page that needs nothing else: the table, and the figure inside it."""
@@ -120,7 +121,7 @@ class Report:
             f'<img alt="The curves of {title}, beside the exact sampler" '
             f'src="data:image/png;base64,{image}">\n</body>\n</html>\n'
         )
-        Path(path).write_text(page, encoding="utf-8")
+        save(path, page)
 
 
 def _row(finding: Finding) -> dict[str, object]:

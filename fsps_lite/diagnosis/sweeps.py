@@ -1,6 +1,6 @@
 """Many reports: each problem, each method, each seed, on as many cores as there are."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Sized
 
 import torch
 
@@ -31,14 +31,11 @@ def sweep(
 
     The reports come in the order of problems, then seeds, then methods, and are those of a plain
     loop. With ``jobs=None`` it is one; inside ``joblib.parallel_config(backend=...)`` the work goes
-    where that says: to the machines of Dask or Ray, too.
+    where that says: to the machines of Dask, or of Ray after ``ray.util.joblib.register_ray()``.
     """
     from joblib import Parallel, delayed
 
-    if not (problems and methods and seeds):
-        what = "`sweep` needs a problem, a method and a seed at least"
-        got = f"{len(problems)}, {len(methods)} and {len(seeds)}"
-        raise ValueError(checks.complaint(what, got, CALL))
+    _check(problems, methods, seeds, jobs)
     tasks = [
         delayed(_compare)(problem, methods, Sampling(n, steps, seed, start, stop, integrator))
         for problem in problems
@@ -46,6 +43,17 @@ def sweep(
     ]
     found = Parallel(n_jobs=jobs)(tasks)
     return tuple(report for reports in found for report in reports)
+
+
+def _check(problems: Sized, methods: Sized, seeds: Sized, jobs: int | None) -> None:
+    checks.kind("problems", problems, Sequence, CALL)
+    checks.kind("methods", methods, Mapping, CALL)
+    checks.kind("seeds", seeds, Sequence, CALL)
+    checks.kind("jobs", jobs, (int, type(None)), CALL)
+    if not (problems and methods and seeds):
+        what = "`sweep` needs a problem, a method and a seed at least"
+        got = f"{len(problems)}, {len(methods)} and {len(seeds)}"
+        raise ValueError(checks.complaint(what, got, CALL))
 
 
 def _compare(problem: Problem, methods: Mapping[str, Method], how: Sampling) -> tuple[Report, ...]:

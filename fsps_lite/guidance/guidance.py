@@ -22,6 +22,13 @@ class Guidance(ABC):
     prior: Diffusion
     likelihood: Likelihood
 
+    def __post_init__(self) -> None:
+        call = "DPS(problem.diffusion, problem.likelihood)"
+        checks.kind("prior", self.prior, Diffusion, call)
+        checks.kind("likelihood", self.likelihood, Likelihood, call)
+        dtype = self.likelihood.y.dtype
+        checks.same_dtype("prior", self.prior.prior.dtype, "y", dtype, call)
+
     @abstractmethod
     def guide(self, at: DenoisingPosterior, t: Time) -> State:
         """The guess of grad log p(y | x_t = x), from what is known ``at`` x. ``(*batch, d)``."""
@@ -37,7 +44,9 @@ class Guidance(ABC):
     def __call__(self, x: State, t: Time) -> State:
         """The guess of the posterior's score: a Guidance is a PosteriorScore."""
         at = self.prior.at(x, t)
-        return at.score + self.guide(at, t)
+        score, guide = at.score, self.guide(at, t)
+        checks.like("guide(at, t)", guide, x, "DPS(prior, likelihood).guide(prior.at(x, 0.5), 0.5)")
+        return score + guide
 
     def __init_subclass__(cls) -> None:
         """A likelihood score of a subclass's own would be passed over: ``guide`` is asked."""

@@ -20,6 +20,7 @@ from fsps_lite.types import LogDensity, Measurement, Scale, State, Time
 
 DIRECT = 512  # measurements: above, A V A' is not made but multiplied with
 Treatment = Callable[[Tensor], Tensor]
+CALL = "matched_score(diffusion, likelihood, x, 0.5, V=0.0)"
 Spread = Scale | Float[Tensor, "*#batch d d"] | DenoisingPosterior
 
 
@@ -44,7 +45,7 @@ class MatchedGaussian(Guidance):
 
     def predicted_cov(self, at: DenoisingPosterior, t: Time) -> Float[Tensor, "*#batch m m"]:
         """A V A', the covariance of A x_0 that V means: one for all x, or one a row."""
-        spread = transported(self.likelihood, self.assumed_cov(at, t))
+        spread = transported(self.likelihood, self.assumed_cov(at, t), at.x)
         m = len(self.likelihood.y)
         return self.likelihood.y.new_zeros(m, m) if spread is None else spread
 
@@ -88,26 +89,30 @@ def _score(
     at: DenoisingPosterior, likelihood: Likelihood, V: Spread, treated: Treatment = as_it_is
 ) -> State:
     """J' A' (A V A' + noise_cov)^-1 (y - A(m))."""
-    residual = likelihood.y - likelihood.operator(at.mean)
-    return at.vjp(operator_vjp(likelihood, at.mean, _weighed(likelihood, V, residual, treated)))
+    residual = likelihood.residual(at.mean)
+    return at.vjp(operator_vjp(likelihood, at.mean, _weighed(at, likelihood, V, residual, treated)))
 
 
 def _weighed(
-    likelihood: Likelihood, V: Spread, residual: Measurement, treated: Treatment
+    at: DenoisingPosterior,
+    likelihood: Likelihood,
+    V: Spread,
+    residual: Measurement,
+    treated: Treatment,
 ) -> Measurement:
     """(A V A' + noise_cov)^-1 residual: by a factor up to DIRECT measurements, else by products."""
     noise = likelihood.noise
     if len(likelihood.y) <= DIRECT or _is_zero(V):
-        spread = transported(likelihood, V)
+        spread = transported(likelihood, V, at.x)
         return noise.solve(residual, None if spread is None else treated(spread))
-    known = _known(likelihood, V)
+    known = _known(likelihood, V, at.x)
     return solved(lambda u: product(*known, u) + noise.cov_product(u), noise.solve, residual)
 
 
 def _log_likelihood(
     at: DenoisingPosterior, likelihood: Likelihood, V: Spread, treated: Treatment = as_it_is
 ) -> LogDensity:
-    residual, spread = likelihood.y - likelihood.operator(at.mean), transported(likelihood, V)
+    residual, spread = likelihood.residual(at.mean), transported(likelihood, V, at.x)
     return likelihood.noise.log_prob(residual, None if spread is None else treated(spread))
 
 
@@ -125,9 +130,9 @@ def operator_vjp(likelihood: Likelihood, m: State, v: Measurement) -> State:
         return torch.autograd.grad(y, m, v.clone())[0]
 
 
-def transported(likelihood: Likelihood, V: Spread) -> Float[Tensor, "*batch m m"] | None:
+def transported(likelihood: Likelihood, V: Spread, x: State) -> Float[Tensor, "*#batch m m"] | None:
     """A V A', for the V that :func:`matched_score` takes; none, with any operator, where V is 0."""
-    return None if _is_zero(V) else projected(*_known(likelihood, V))
+    return None if _is_zero(V) else projected(*_known(likelihood, V, x))
 
 
 def _is_zero(V: Spread) -> bool:
@@ -137,9 +142,10 @@ def _is_zero(V: Spread) -> bool:
     return bool(V == 0)
 
 
-def _known(likelihood: Likelihood, V: Spread) -> tuple[Linear, Covariance]:
+def _known(likelihood: Likelihood, V: Spread, x: State) -> tuple[Linear, Covariance]:
     """A and V, a number as a tensor."""
     operator = require_linear("a matched Gaussian with V != 0", likelihood)
     if not isinstance(V, DenoisingPosterior):
-        V = torch.as_tensor(V, dtype=likelihood.y.dtype, device=likelihood.y.device)
+        V = checks.as_tensor("V", V, likelihood.y, CALL)
+        checks.spread("V", V, x, CALL)
     return operator, V

@@ -1,5 +1,6 @@
 """Pseudo-inverse guided diffusion: a round Gaussian of a width that depends on t alone."""
 
+import math
 from dataclasses import dataclass
 
 from torch import Tensor
@@ -25,8 +26,10 @@ class PiGDM(MatchedGaussian):
     data_var: int | float = 1.0
 
     def __post_init__(self) -> None:
+        super().__post_init__()
+        call = "PiGDM(prior, likelihood, data_var=1.0)"
+        checks.number("data_var", self.data_var, call, most=math.inf)
         if not self.data_var > 0:
-            call = "PiGDM(prior, likelihood, data_var=1.0)"
             raise ValueError(checks.complaint("`data_var` must be above 0", self.data_var, call))
         require_linear("PiGDM", self.likelihood)
 

@@ -31,6 +31,7 @@ class TMPD(MatchedGaussian):
     indefinite: Literal["clip", "keep"] = "clip"
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         require_linear("TMPD", self.likelihood)
         if self.indefinite not in ("clip", "keep"):
             what, call = "`indefinite` must be 'clip' or 'keep'", "TMPD(prior, likelihood, 'clip')"
@@ -94,7 +95,7 @@ class DiagonalTMPD(TMPD):
     def _residual_and_spread(self, at: DenoisingPosterior) -> tuple[Tensor, Tensor]:
         back = self._operator.adjoint(torch.ones_like(self.likelihood.y))  # A' 1
         row_sums = self._operator.apply(at.cov_product(back.expand_as(at.x)))  # of A C A'
-        residual = self.likelihood.y - self.likelihood.operator(at.mean)
+        residual = self.likelihood.residual(at.mean)
         return residual, row_sums + self.likelihood.noise.variances
 
     @property

@@ -15,9 +15,9 @@ class GuidedUntil:
     until: int | float
 
     def __post_init__(self) -> None:
-        if not 0 <= self.until <= 1:
-            call = "GuidedUntil(DPS(prior, likelihood), until=0.1)"
-            raise ValueError(checks.complaint("`until` must lie in [0, 1]", self.until, call))
+        call = "GuidedUntil(DPS(prior, likelihood), until=0.1)"
+        checks.kind("guidance", self.guidance, Guidance, call)
+        checks.number("until", self.until, call, least=0.0, most=1.0)
 
     def __call__(self, x: State, t: Time) -> State:
         return self.guidance(x, t) if t >= self.until else self.guidance.prior.score(x, t)

@@ -27,6 +27,8 @@ class ZetaDPS(Guidance):
     zeta: int | float = 1.0
 
     def __post_init__(self) -> None:
+        super().__post_init__()
+        checks.number("zeta", self.zeta, "ZetaDPS(prior, likelihood, zeta=1.0)")
         checks.positive("zeta", self.zeta, "ZetaDPS(prior, likelihood, zeta=1.0)")
 
     def guide(self, at: DenoisingPosterior, t: Time) -> State:
@@ -35,7 +37,7 @@ class ZetaDPS(Guidance):
 
     def log_likelihood(self, x: State, t: Time) -> LogDensity:
         """-2 zeta |r| / noise_std^2, up to a constant: the density that the score belongs to."""
-        residual = self.likelihood.y - self.likelihood.operator(self.prior.denoise(x, t))
+        residual = self.likelihood.residual(self.prior.denoise(x, t))
         length: Tensor = residual.norm(dim=-1)
         return -2 * self.zeta / noise_var(self.likelihood) * length
 
@@ -54,7 +56,11 @@ class StepDPS(Guidance):
     grid: Float[Tensor, "T"]
 
     def __post_init__(self) -> None:
-        checks.positive("zeta", self.zeta, "StepDPS(prior, likelihood, zeta=1.0, grid=t)")
+        super().__post_init__()
+        call = "StepDPS(prior, likelihood, zeta=1.0, grid=t)"
+        checks.number("zeta", self.zeta, call)
+        checks.positive("zeta", self.zeta, call)
+        checks.falls("grid", self.grid, call)
 
     @classmethod
     def as_in_the_algorithm(
@@ -81,7 +87,7 @@ class StepDPS(Guidance):
 
 def misfit_direction(likelihood: Likelihood, at: DenoisingPosterior) -> State:
     """J'A'(r / |r|): minus the gradient in x_t of |y - A(m)|; 0 where y is hit, r = 0."""
-    residual = likelihood.y - likelihood.operator(at.mean)
+    residual = likelihood.residual(at.mean)
     length = residual.norm(dim=-1, keepdim=True)
     unit = residual / length.where(length > 0, 1.0)
     return at.vjp(operator_vjp(likelihood, at.mean, unit))

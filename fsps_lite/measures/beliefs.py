@@ -4,6 +4,8 @@ In one dimension every score is the score of some density, whether or not its au
 integral.
 """
 
+import math
+
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -13,7 +15,10 @@ from fsps_lite.diffusion import Diffusion
 from fsps_lite.guidance import MatchedGaussian
 from fsps_lite.guidance.transport import projected
 from fsps_lite.operators import Linear
+from fsps_lite.samplers.kernels import evaluate
 from fsps_lite.types import PosteriorScore, Time
+
+HIGH = 0.2  # of its maximum, above which a density does not end at the end of a grid
 
 
 def implied_density(score: PosteriorScore, x: Float[Tensor, "G"], t: Time) -> Float[Tensor, "G"]:
@@ -27,11 +32,22 @@ def implied_density(score: PosteriorScore, x: Float[Tensor, "G"], t: Time) -> Fl
     checks.shape("x", x, ("G",), call)
     checks.even("x", x, call)
     cell = x[1] - x[0]
-    s = score(x.unsqueeze(-1), t).squeeze(-1)
+    checks.function("score", score, call)
+    s = evaluate(score, x.unsqueeze(-1), t).squeeze(-1)
     slope = torch.gradient(s, spacing=float(cell), edge_order=2)[0]
     steps = (s[1:] + s[:-1]) / 2 - cell * (slope[1:] - slope[:-1]) / 12
     log_p = torch.cat([s.new_zeros(1), (steps * cell).cumsum(0)])
+    _check_ends(log_p, call)
     return log_p.softmax(0) / cell
+
+
+def _check_ends(log_p: Float[Tensor, "G"], call: str) -> None:
+    """A density that does not die away at the ends of its grid has been cut off."""
+    end, top = torch.maximum(log_p[0], log_p[-1]), log_p.max()
+    if bool(end > top + math.log(HIGH)):
+        what = "the density must die away at both ends of `x`"
+        got = f"{float((end - top).exp()):.2g} of its maximum at an end"
+        raise ValueError(checks.complaint(what, got, call))
 
 
 def implied_spread(score: PosteriorScore, x: Float[Tensor, "G"], t: Time) -> float:
@@ -56,6 +72,8 @@ def covariance_ratio(
     """
     call = "covariance_ratio(PiGDM(prior, likelihood), problem.posterior, 0.3, generator=g)"
     checks.count("n", n, call)
+    checks.kind("method", method, MatchedGaussian, call)
+    checks.kind("posterior", posterior, Diffusion, call)
     operator = method.likelihood.operator
     if not isinstance(operator, Linear):
         what = "a covariance is seen through the matrix of a Linear operator"

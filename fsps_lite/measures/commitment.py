@@ -6,6 +6,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from fsps_lite import checks
 from fsps_lite.diffusion import Diffusion
 from fsps_lite.partition import mode_weights
 from fsps_lite.priors import GaussianMixture
@@ -56,6 +57,10 @@ def mode_history(
 
     ``denoiser`` is the prior at every time, or the exact posterior, whose mean knows y.
     """
+    call = "mode_history(Trajectory(t, x.expand(len(t), *x.shape)), diffusion, modes)"
+    checks.kind("trajectory", trajectory, Trajectory, call)
+    checks.kind("denoiser", denoiser, Diffusion, call)
+    checks.kind("modes", modes, GaussianMixture, call)
     means = [denoiser.denoise(x, t) for t, x in zip(trajectory.t, trajectory.x, strict=True)]
     weights, errors = zip(*(mode_weights(m, modes) for m in means), strict=True)
     member = torch.stack([modes.responsibilities(m).argmax(-1) for m in means])

@@ -7,6 +7,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from fsps_lite import checks
 from fsps_lite.estimate import Estimate
 from fsps_lite.likelihood import Likelihood
 from fsps_lite.partition import mode_weights
@@ -52,6 +53,9 @@ def hallucination(
     would misfit more than x_t / alpha does once in a hundred times. ``reference`` is a cloud of the
     posterior at the same time, so that its own tails, and an unlucky y, are nobody's hallucination.
     """
+    call = "hallucination(x, x, problem, 0.5, modes=modes, generator=g)"
+    checks.kind("problem", problem, Problem, call)
+    checks.kind("modes", modes, GaussianMixture, call)
     prior, alpha = problem.diffusion, problem.schedule.alpha(t)
     rare = prior.log_prob(prior.sample(DRAWS, t, generator=generator), t).quantile(RARE)
     tables, weights = [], []
@@ -75,7 +79,7 @@ def hallucination(
 
 def explained(likelihood: Likelihood, x: State) -> Tensor:
     """Whether y lies within what the noise would do to A(x), for each row."""
-    misfit = likelihood.noise.whiten(likelihood.y - likelihood.operator(x)).square().sum(-1)
+    misfit = likelihood.noise.whiten(likelihood.residual(x)).square().sum(-1)
     half = torch.full_like(misfit, len(likelihood.y) / 2)
     tail: Tensor = torch.special.gammaincc(half, misfit / 2)  # of chi-squared with m terms
     return tail >= UNLUCKY

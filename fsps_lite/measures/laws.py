@@ -8,7 +8,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from fsps_lite.samplers.kernels import ddpm_kernel
+from fsps_lite import checks
+from fsps_lite.samplers.kernels import ddpm_kernel, examine
 from fsps_lite.schedules import Schedule
 from fsps_lite.types import PosteriorScore, Time
 
@@ -17,6 +18,7 @@ Kernel = Callable[[PosteriorScore, Schedule, Tensor, Time, Time], tuple[Tensor, 
 WIDTH = 7.0  # standard deviations of a Gaussian step that are carried
 SMALLEST = 1e-17  # the mass of a cell that is no longer carried
 FARTHEST = 0.4  # standard deviations of a step between the landing places of neighbours
+LOOK = 500  # every so many places a score is looked at
 BROAD = 12.0  # cells a standard deviation, above which a step is a convolution
 
 
@@ -34,8 +36,15 @@ class Law:
     density: tuple[Float[Tensor, "_"], ...]
     lost: Float[Tensor, "T"]
 
+    def __post_init__(self) -> None:
+        if not 0 < len(self.t) == len(self.places) == len(self.density) == len(self.lost):
+            what = "`t`, `places`, `density` and `lost` must be as many, and one at least"
+            got = [len(v) for v in (self.t, self.places, self.density, self.lost)]
+            raise ValueError(checks.complaint(what, got, "law(lambda x, t: -x, schedule, t)"))
+
     def expect(self, fn: Callable[[Tensor], Tensor]) -> Float[Tensor, "T"]:
         """The expectation of ``fn(x)`` at each time."""
+        checks.function("fn", fn, "law(lambda x, t: -x, schedule, t).expect(torch.square)")
         pairs = zip(self.places, self.density, strict=True)
         return torch.stack([(fn(x) * p).sum() * (x[1] - x[0]) for x, p in pairs])
 
@@ -60,6 +69,7 @@ class Law:
 
     def on(self, x: Float[Tensor, "G"]) -> Float[Tensor, "T G"]:
         """The densities at the places ``x``, for a map: by linear interpolation, 0 outside."""
+        checks.floating("x", x, "law(lambda x, t: -x, schedule, t).on(torch.linspace(-1, 1, 9))")
         return torch.stack(
             [interpolate(x, a, p) for a, p in zip(self.places, self.density, strict=True)]
         )
@@ -82,7 +92,9 @@ def law(
     default) or :func:`~fsps_lite.samplers.euler_maruyama_kernel`. x is followed on [-reach, reach].
     """
     kernel = kernel or ddpm_kernel
+    _check(schedule, t, reach, resolution)
     x = torch.linspace(-reach, reach, 2001, dtype=torch.float64, device=t.device)
+    examine(score, schedule, x[::LOOK].unsqueeze(-1), t)
     sigma = schedule.sigma(t[0])
     p = torch.exp(-((x / sigma) ** 2) / 2) / (sigma * math.sqrt(2 * math.pi))
     places, density, lost = [x], [p], [1 - p.sum() * (x[1] - x[0])]
@@ -92,6 +104,18 @@ def law(
         density.append(p)
         lost.append(1 - p.sum() * (x[1] - x[0]))
     return Law(t, tuple(places), tuple(density), torch.stack(lost))
+
+
+def _check(schedule: Schedule, t: Tensor, reach: float, resolution: float) -> None:
+    call = "law(lambda x, t: -x, schedule, t, reach=8.0, resolution=3.0)"
+    for name, value in (("reach", reach), ("resolution", resolution)):
+        checks.number(name, value, call)
+        checks.positive(name, value, call)
+    checks.falls("t", t, call)
+    checks.kind("schedule", schedule, Schedule, call)
+    if schedule.sigma(t[-1]) == 0:
+        what = "`t` must end above 0, where each step has some width"
+        raise ValueError(checks.complaint(what, float(t[-1]), call))
 
 
 def interpolate(at: Tensor, x: Tensor, p: Tensor) -> Tensor:

@@ -9,6 +9,7 @@ from torch import Tensor
 from fsps_lite import checks
 from fsps_lite.diffusion import Diffusion
 from fsps_lite.estimate import Estimate
+from fsps_lite.samplers.kernels import evaluate, examine
 from fsps_lite.types import PosteriorScore
 
 
@@ -42,18 +43,30 @@ def score_error(
     The same ``n`` draws of x_0 and of noise serve every time, so that the curve is smooth; the
     error of ``path_kl`` is that of ``n`` independent paths.
     """
-    checks.count("n", n, "score_error(score, problem.posterior, t, n=1000, generator=g)")
+    falling = _falling(posterior, t, n)
     schedule = posterior.schedule
     x0 = posterior.sample(n, 0.0, generator=generator)
     eps = torch.randn(x0.shape, generator=generator, dtype=x0.dtype, device=x0.device)
+    examine(score, schedule, x0 + eps, falling)
     misses, sizes = [], []
     for time in t:
         x = schedule.alpha(time) * x0 + schedule.sigma(time) * eps
         truth = posterior.score(x, time)
-        misses.append((score(x, time) - truth).square().sum(-1))
+        misses.append((evaluate(score, x, time) - truth).square().sum(-1))
         sizes.append(truth.square().sum(-1).mean())
     squares = torch.stack(misses)  # (T, n)
     weighted = 0.5 * schedule.diffusion(t).unsqueeze(-1) * squares
     paths = torch.trapezoid(weighted, t, dim=0).abs()  # t may run either way
     error = squares.mean(1)
     return ScoreError(t, error, error / torch.stack(sizes), weighted.mean(1), Estimate.of(paths))
+
+
+def _falling(posterior: object, t: Tensor, n: int) -> Float[Tensor, "T"]:
+    """The grid from noise to data, which ``t`` is, or is backwards."""
+    call = "score_error(score, problem.posterior, t, n=1000, generator=g)"
+    checks.count("n", n, call)
+    checks.kind("posterior", posterior, Diffusion, call)
+    checks.floating("t", t, call)
+    falling = t.flip(0) if t.ndim == 1 and len(t) and t[0] < t[-1] else t
+    checks.falls("t", falling, call)
+    return falling

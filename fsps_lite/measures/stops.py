@@ -6,6 +6,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from fsps_lite import checks
 from fsps_lite.diffusion import Diffusion
 from fsps_lite.distances import distance
 from fsps_lite.samplers.trajectory import Trajectory
@@ -36,6 +37,11 @@ def early_stopping(
 
     The distance is W1 on the line and sliced W1 otherwise.
     """
+    call = "early_stopping(Trajectory(t, x.expand(len(t), *x.shape)), diffusion, x, generator=g)"
+    checks.kind("trajectory", trajectory, Trajectory, call)
+    checks.kind("prior", prior, Diffusion, call)
+    checks.floating("truth", truth, call)
+    checks.shape("truth", truth, ("n", trajectory.x.shape[-1]), call)
     rows = []
     for t, x in zip(trajectory.t, trajectory.x, strict=True):
         at = prior.at(x, t)

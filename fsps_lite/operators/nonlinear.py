@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
 
 from fsps_lite import checks
@@ -19,8 +20,22 @@ class Nonlinear:
     fn: Callable[[Tensor], Tensor]
     name: str
 
+    def __post_init__(self) -> None:
+        call = "Nonlinear(lambda x: x[..., :1] ** 2, 'square')"
+        checks.function("fn", self.fn, call)
+        checks.kind("name", self.name, str, call)
+
     def __call__(self, x: State) -> Measurement:
         checks.floating("x", x, "operator(torch.zeros(5, 1))")
+        if x.ndim > 1 and len(x) and "_examined" not in vars(self):
+            object.__setattr__(self, "_examined", True)
+            call = "Nonlinear(lambda x: x[..., :1] ** 2, 'square')"
+            with torch.no_grad():
+                checks.rowwise(f"fn` of Nonlinear `{self.name}", self._answer, x, call)
+        return self._answer(x)
+
+    def _answer(self, x: State) -> Measurement:
+        """One row for each row, in the dtype of ``x``, or a sentence."""
         y = self.fn(x)
         if not isinstance(y, Tensor) or y.shape[:-1] != x.shape[:-1] or y.ndim != x.ndim:
             out = tuple(y.shape) if isinstance(y, Tensor) else type(y).__name__
@@ -28,4 +43,6 @@ class Nonlinear:
             what = f"`fn` of Nonlinear {self.name!r} must map (*batch, d) to (*batch, m)"
             call = "Nonlinear(lambda x: x[..., :1] ** 2, 'square')"
             raise ValueError(checks.complaint(what, got, call))
+        call = "Nonlinear(lambda x: x.abs(), 'absolute')"
+        checks.same_dtype(f"fn` of Nonlinear `{self.name}", y, "x", x.dtype, call)
         return y

@@ -102,4 +102,6 @@ class Lifted(DenoisingPosterior):
             call = "given(self, x, alpha, sigma) -> DenoisingPosterior"
             raise TypeError(checks.complaint(what, type(self.prior).__name__, call))
         answer: Tensor = method(self._x, self.alpha, self.sigma, *args, **options)
+        call = "diffusion.denoise(x, 0.5)"
+        checks.like(name, answer, self._x, call, density=name == "log_prob")
         return answer

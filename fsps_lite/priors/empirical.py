@@ -43,8 +43,11 @@ class Empirical(Answers):
 
     @classmethod
     def from_samples(cls, atoms: Float[Tensor, "N d"]) -> "Empirical":
-        """Equal weights on the rows of ``atoms``."""
-        checks.floating("atoms", atoms, CALL)
+        """Equal weights on the rows of ``atoms``, a tensor or a NumPy array, which is copied."""
+        atoms = checks.array("atoms", atoms, CALL)
+        if atoms.ndim != 2:
+            call = "Empirical.from_samples(atoms.reshape(len(atoms), -1)), where a row is an image"
+            checks.shape("atoms", atoms, ("N", "d"), call)
         return cls(atoms, atoms.new_zeros(len(atoms)))
 
     @classmethod
@@ -55,9 +58,13 @@ class Empirical(Answers):
 
         Diffused to a sigma above the spacing h it is exact to about exp(-2 pi^2 (sigma / h)^2).
         """
-        if not axes:
-            call = "Empirical.on_grid(density, [torch.linspace(-4, 4, 2001)])"
+        call = "Empirical.on_grid(density, [torch.linspace(-4, 4, 2001)])"
+        if not isinstance(axes, list | tuple) or not axes:
             raise ValueError(checks.complaint("`axes` must name a grid", axes, call))
+        for axis in axes:
+            checks.floating("axes", axis, call)
+            checks.shape("axes", axis, ("G",), call)
+            checks.even("axes", axis, call)
         atoms = torch.stack(torch.meshgrid(*axes, indexing="ij"), dim=-1).flatten(0, -2)
         return cls(atoms, log_density(atoms))
 
@@ -89,11 +96,13 @@ class Empirical(Answers):
 
     def to(self, where: Where) -> "Empirical":
         """The same prior in another dtype, or on another device."""
+        checks.place(where)
         return replace(self, atoms=self.atoms.to(where), log_weights=self.log_weights.to(where))
 
     def sample(self, n: int, *, generator: torch.Generator) -> State:
         """Draw ``n`` atoms with their weights, with replacement. ``(n, d)``."""
         checks.count("n", n, "prior.sample(1000, generator=torch.Generator().manual_seed(0))")
+        checks.generator(generator)
         return self.atoms[pick_many(self.log_weights, n, generator)]
 
     def condition(self, likelihood: LogLikelihood) -> "Empirical":

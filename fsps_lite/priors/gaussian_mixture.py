@@ -38,6 +38,7 @@ class GaussianMixture(Answers):
     def __post_init__(self) -> None:
         checks.floating("means", self.means, CALL)
         checks.shape("means", self.means, ("K", "d"), CALL)
+        checks.full_precision("means", self.means, CALL)
         k, d = self.means.shape
         for name, value, shape in (
             ("log_weights", self.log_weights, (k,)),
@@ -61,7 +62,7 @@ class GaussianMixture(Answers):
         checks.floating("means", means, CALL)
         checks.shape("means", means, ("K", "d"), CALL)
         k, d = means.shape
-        std = torch.as_tensor(std, dtype=means.dtype, device=means.device)
+        std = checks.as_tensor("std", std, means, CALL)
         std = std.expand(k) if std.ndim == 0 else std
         weights = means.new_ones(k) if weights is None else weights
         for name, value, zero in (("std", std, True), ("weights", weights, False)):
@@ -97,6 +98,7 @@ class GaussianMixture(Answers):
 
     def to(self, where: Where) -> "GaussianMixture":
         """The same prior in another dtype, or on another device."""
+        checks.place(where)
         covs = self.covs.to(where)
         if torch.finfo(covs.dtype).eps < torch.finfo(self.dtype).eps:
             covs = self._components.rounded_to(covs)
@@ -105,6 +107,7 @@ class GaussianMixture(Answers):
     def sample(self, n: int, *, generator: torch.Generator) -> State:
         """Draw ``n`` points: a component by its weight, then a point of it. ``(n, d)``."""
         checks.count("n", n, "prior.sample(1000, generator=torch.Generator().manual_seed(0))")
+        checks.generator(generator)
         k = pick_many(self.log_weights, n, generator)
         known = self._components
         return self.means[k] + known.colour(k, known.variances.to(self.dtype).sqrt()[k], generator)

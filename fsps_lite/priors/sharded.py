@@ -100,6 +100,7 @@ class ShardedEmpirical(Answers):
     def sample(self, n: int, *, generator: torch.Generator) -> State:
         """Draw ``n`` atoms with their weights, with replacement. ``(n, d)``."""
         checks.count("n", n, "prior.sample(1000, generator=torch.Generator().manual_seed(0))")
+        checks.generator(generator)
         own = self.part.sample(n, generator=self._own(generator))
         return self._pick(own, self._weight.expand(n), generator)
 

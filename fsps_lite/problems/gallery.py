@@ -147,11 +147,13 @@ GALLERY = (
 
 def column(*values: float) -> Tensor:
     """Points on the line, ``(K, 1)``."""
-    return torch.tensor(values, dtype=torch.float64).unsqueeze(-1)
+    return vector(*values).unsqueeze(-1)
 
 
 def vector(*values: float) -> Tensor:
-    """A vector, ``(K,)``."""
+    """A vector, ``(K,)``, of numbers that a caller of the gallery gave one by one."""
+    for value in values:
+        checks.number("y", value, "trimodal(y=-1.8)")
     return torch.tensor(values, dtype=torch.float64)
 
 
@@ -163,6 +165,7 @@ def _digits(
 ) -> Problem:
     """Measure held-out image ``index``; the noise is the same at every call."""
     data = digits.load()
+    checks.kind("index", index, int, f"{name}(index=0)")
     if not 0 <= index < len(data.held_out):
         what = f"`index` must name one of the {len(data.held_out)} held-out images"
         raise ValueError(checks.complaint(what, index, f"{name}(index=0)"))

@@ -1,6 +1,7 @@
 """A problem: what was measured, and what was known before."""
 
 from dataclasses import dataclass, field, replace
+from typing import Protocol, runtime_checkable
 
 import torch
 
@@ -19,6 +20,13 @@ MOST_COMPARED = 1000  # atoms whose distances are looked at
 REACH = 8.0  # how many standard deviations around each mean the quadrature covers
 
 
+@runtime_checkable
+class Conditioned(Protocol):
+    """A prior that knows Bayes' rule."""
+
+    def condition(self, likelihood: Likelihood) -> object: ...
+
+
 @dataclass(frozen=True)
 class Problem:
     """Find x from y = A(x) + noise, when x ~ prior: everything that an inverse problem is.
@@ -32,6 +40,17 @@ class Problem:
     likelihood: Likelihood
     schedule: Schedule = field(default_factory=VP)
     moral: str = ""
+
+    def __post_init__(self) -> None:
+        call = "Problem('mine', prior, likelihood)"
+        checks.kind("name", self.name, str, call)
+        if not isinstance(self.prior, Conditioned) or isinstance(self.prior, type):
+            what = "`prior` must be conditioned, for the truth is: an Empirical or GaussianMixture"
+            raise TypeError(checks.complaint(what, checks.described(self.prior), call))
+        checks.kind("likelihood", self.likelihood, Likelihood, call)
+        checks.kind("schedule", self.schedule, Schedule, call)
+        dtype = self.likelihood.y.dtype
+        checks.same_dtype("prior", self.prior.dtype, "y", dtype, call)
 
     @property
     def device(self) -> torch.device:
@@ -75,8 +94,13 @@ class Problem:
             return self.prior
         if len(self.prior.atoms) > MOST_MODES:
             return None
+        atoms, of = self.prior.atoms.unique(dim=0, return_inverse=True)
+        if len(atoms) < len(self.prior.atoms):  # equal ones are one mode
+            first = torch.stack([(of == k).nonzero()[0, 0] for k in range(len(atoms))])
+            atoms = self.prior.atoms[first.sort().values]
         width = 1e-3 * self.prior.total_variance.sqrt()
-        return GaussianMixture.isotropic(self.prior.atoms, std=width.expand(len(self.prior.atoms)))
+        width = width if width > 0 else torch.ones_like(width)  # a single atom: any will do
+        return GaussianMixture.isotropic(atoms, std=width.expand(len(atoms)))
 
     @property
     def resolution(self) -> float:

@@ -9,6 +9,8 @@ from torch import Tensor
 from fsps_lite import checks
 from fsps_lite.schedules import Schedule
 
+LOOKS = 33  # times at which a schedule is looked at
+
 
 def times(
     schedule: Schedule,
@@ -40,7 +42,7 @@ def times(
 
 def _check_grid(schedule: Schedule, steps: int, start: float, stop: float, spacing: str) -> None:
     call = "times(schedule, 250, start=1.0, stop=1e-3)"
-    checks.count("steps", steps, call)
+    _check_kinds(schedule, steps, start, stop, call)
     if not 0 <= stop < start <= 1:
         what = "`start` and `stop` must keep to 0 <= stop < start <= 1, from noise to data"
         raise ValueError(checks.complaint(what, f"start={start}, stop={stop}", call))
@@ -54,3 +56,20 @@ def _check_grid(schedule: Schedule, steps: int, start: float, stop: float, spaci
     if spacing == "log_snr" and schedule.sigma(stop) == 0:
         what = "`stop` must leave some noise, or the log-SNR is infinite"
         raise ValueError(checks.complaint(what, f"stop={stop}, where sigma is 0", call))
+    _check_falls(schedule, start, stop, call)
+
+
+def _check_falls(schedule: Schedule, start: float, stop: float, call: str) -> None:
+    """The signal-to-noise ratio of a schedule falls with time, or its times mean nothing."""
+    ratio = schedule.log_snr(torch.linspace(stop, start, LOOKS, dtype=torch.float64, device="cpu"))
+    if not bool((ratio[1:] <= ratio[:-1]).all()) or not ratio[-1] < ratio[0]:
+        what = "the signal-to-noise ratio of `schedule` must fall from t = 0 to t = 1"
+        got = f"a log of {ratio[0]:.3g} at {stop:g} and of {ratio[-1]:.3g} at {start:g}"
+        raise ValueError(checks.complaint(what, got, call))
+
+
+def _check_kinds(schedule: object, steps: object, start: object, stop: object, call: str) -> None:
+    checks.kind("schedule", schedule, Schedule, call)
+    checks.count("steps", steps, call)
+    checks.number("start", start, call)
+    checks.number("stop", stop, call)

@@ -8,9 +8,13 @@ from jaxtyping import Float
 from torch import Tensor
 
 from fsps_lite import checks
+from fsps_lite.diffusion import Diffusion
+from fsps_lite.guidance import Guidance
 from fsps_lite.schedules import Schedule
 from fsps_lite.types import PosteriorScore, Scale, State, Time
 
+CALL = "euler_maruyama(lambda x, t: -x, schedule, x, t, generator=g)"
+CALL_ONE = "euler_maruyama(diffusion, diffusion.schedule, x, t, generator=g)"
 Step = tuple[State, Float[Tensor, ""]]  # mean and standard deviation
 
 
@@ -65,22 +69,42 @@ def forgotten(schedule: Schedule, t: Time, s: Time) -> Tensor:
 
 def draw(x: State, generator: torch.Generator) -> State:
     """Standard Gaussian noise of the shape and dtype of ``x``."""
+    checks.generator(generator)
     return torch.randn(x.shape, generator=generator, dtype=x.dtype, device=x.device)
 
 
 def evaluate(score: PosteriorScore, x: State, t: Time) -> State:
     """``score(x, t)``, after making sure that it answers one row for each row."""
     value = score(x, t)
-    if not isinstance(value, Tensor) or value.shape != x.shape or value.dtype != x.dtype:
-        shape = f"{tuple(value.shape)} {value.dtype}" if isinstance(value, Tensor) else type(value)
-        what = f"`score(x, t)` must return a tensor like x, {tuple(x.shape)} {x.dtype}"
-        call = "euler_maruyama(lambda x, t: -x, schedule, x, t, generator=g)"
-        raise ValueError(checks.complaint(what, shape, call))
+    checks.like("score(x, t)", value, x, CALL)
     return value
+
+
+def examine(score: PosteriorScore, schedule: Schedule, x: State, t: Float[Tensor, "T"]) -> None:
+    """Once a run: the score is a function of each row alone, and of this schedule."""
+    checks.function("score", score, CALL)
+    checks.kind("schedule", schedule, Schedule, CALL)
+    checks.floating("x", x, CALL)
+    checks.shape("x", x, ("n", "d"), CALL)
+    checks.falls("t", t, CALL)
+    known = score.prior if isinstance(score, Guidance) else score
+    if isinstance(known, Diffusion):
+        same_schedule(known.schedule, schedule, t)
+    checks.rowwise("score(x, t)", lambda x: evaluate(score, x, t[0]), x, CALL, drawn=True)
+
+
+def same_schedule(one: Schedule, other: Schedule, t: Float[Tensor, "T"]) -> None:
+    """A score and the process that it guides have the same scales at each time."""
+    if one == other:
+        return
+    pairs = (one.alpha(t), other.alpha(t)), (one.sigma(t), other.sigma(t))
+    if not all(torch.equal(mine, yours) for mine, yours in pairs):
+        what = "the score and the integrator must have one `schedule`"
+        raise ValueError(checks.complaint(what, f"{one} and {other}", CALL_ONE))
 
 
 def check_eta(eta: float) -> None:
     """eta lies between the probability flow (0) and the reverse SDE (1)."""
-    if not 0 <= eta <= 1:
-        call = "ddpm(score, schedule, x, t, generator=g, eta=1.0)"
-        raise ValueError(checks.complaint("`eta` must lie in [0, 1]", eta, call))
+    checks.number(
+        "eta", eta, "ddpm(score, schedule, x, t, generator=g, eta=1.0)", least=0.0, most=1.0
+    )

@@ -15,6 +15,7 @@ from fsps_lite.samplers.kernels import (
     drawn,
     euler_maruyama_kernel,
     evaluate,
+    examine,
 )
 from fsps_lite.samplers.trajectory import Trajectory, march
 from fsps_lite.schedules import Schedule
@@ -28,6 +29,8 @@ def euler_maruyama(
 
     x <- x - (drift x - diffusion score) dt + sqrt(diffusion dt) z
     """
+
+    examine(score, schedule, x, t)
 
     def step(x: State, t: Tensor, s: Tensor) -> State:
         return drawn(*euler_maruyama_kernel(score, schedule, x, t, s), generator)
@@ -50,6 +53,9 @@ def ddpm(
     c = eta times the standard deviation of p(x_s | x_t, x_0) (Ho et al., 2020; Song et al., 2021a).
     """
 
+    check_eta(eta)
+    examine(score, schedule, x, t)
+
     def step(x: State, t: Tensor, s: Tensor) -> State:
         return drawn(*ddpm_kernel(score, schedule, x, t, s, eta=eta), generator)
 
@@ -58,6 +64,8 @@ def ddpm(
 
 def ddim(score: PosteriorScore, schedule: Schedule, x: State, t: Tensor) -> Trajectory:
     """The first-order step of the probability flow: no noise at all (Song et al., 2021a)."""
+
+    examine(score, schedule, x, t)
 
     def step(x: State, t: Tensor, s: Tensor) -> State:
         return ddpm_kernel(score, schedule, x, t, s, eta=0.0)[0]
@@ -70,6 +78,8 @@ def heun(score: PosteriorScore, schedule: Schedule, x: State, t: Tensor) -> Traj
 
     In u = x / alpha and r = sigma / alpha the flow is du/dr = -r alpha score: nothing is stiff.
     """
+
+    examine(score, schedule, x, t)
 
     def slope(u: State, t: Tensor) -> State:
         alpha = schedule.alpha(t)
@@ -100,6 +110,7 @@ def dpm_solver(
     keep the same densities; the default keeps some noise, which forgives. One score a step.
     """
     check_eta(eta)
+    examine(score, schedule, x, t)
     before: list[Tensor] = []  # the denoised cloud and the step of the step before
 
     def step(x: State, t: Tensor, s: Tensor) -> State:

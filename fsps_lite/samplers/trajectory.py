@@ -14,6 +14,7 @@ from fsps_lite.types import State, Time
 
 Step = Callable[[Tensor, Tensor, Tensor], Tensor]
 CALL = "euler_maruyama(score, schedule, x, times(schedule, 250), generator=g)"
+CALL_STEP = "march(lambda x, t, s: x + 0.0, x, t)"
 SLOW = 5.0  # seconds before a progress bar appears
 
 
@@ -28,6 +29,13 @@ class Trajectory:
     t: Float[Tensor, "T"]
     x: Float[Tensor, "T n d"]
 
+    def __post_init__(self) -> None:
+        call = "Trajectory(t, x.expand(len(t), *x.shape))"
+        if len(self.t) != 1:  # the end of a path is one, too
+            checks.falls("t", self.t, call)
+        checks.floating("x", self.x, call)
+        checks.shape("x", self.x, (len(self.t), "n", "d"), call)
+
     @property
     def final(self) -> State:
         """The cloud at the last time. ``(n, d)``."""
@@ -35,6 +43,7 @@ class Trajectory:
 
     def at(self, t: Time) -> State:
         """The cloud at the grid time nearest to ``t``. ``(n, d)``."""
+        checks.number("t", t, "Trajectory(t, x.expand(len(t), *x.shape)).at(0.5)")
         return self.x[(self.t - t).abs().argmin()]
 
     def diverged(self, bound: float = 1e6) -> Bool[Tensor, "n"]:
@@ -49,25 +58,31 @@ def march(step: Step, x: State, t: Float[Tensor, "T"]) -> Trajectory:
     Every integrator is a ``step`` that marches. Shows a progress bar on a long run and warns of
     particles that diverged. Raises when the grid does not decrease or the cloud is not (n, d).
     """
-    _check(x, t)
-    path = [x]
+    _check(step, x, t)
+    path, writes = [x], [checks.written(x)]
     pairs = list(zip(t[:-1], t[1:], strict=True))
     for now, after in tqdm(pairs, desc="reverse process", delay=SLOW, leave=False):
         path.append(step(path[-1], now, after))
+        writes.append(checks.written(path[-1]))
+        if len(path) == 2:
+            checks.like("step(x, t, s)", path[1], x, CALL_STEP)
+    _check_unwritten(path, writes)
     trajectory = Trajectory(t, torch.stack(path))
-    lost = int(trajectory.diverged().sum())
+    lost, n = int(trajectory.diverged().sum()), len(x)
     if lost:
-        text = (
-            f"{lost} of {len(x)} particles diverged; see Trajectory.diverged(), or take more steps"
-        )
+        text = f"{lost} of {n} particles diverged; see Trajectory.diverged(), or take more steps"
         warnings.warn(text, RuntimeWarning, stacklevel=3)
     return trajectory
 
 
-def _check(x: Tensor, t: Tensor) -> None:
+def _check(step: Step, x: Tensor, t: Tensor) -> None:
+    checks.function("step", step, CALL_STEP)
     checks.floating("x", x, CALL)
     checks.shape("x", x, ("n", "d"), CALL)
-    checks.floating("t", t, CALL)
-    if t.ndim != 1 or len(t) < 2 or not bool((t[1:] < t[:-1]).all()):
-        got = f"{t.tolist()}" if t.numel() < 9 else f"{len(t)} times that do not"
-        raise ValueError(checks.complaint("`t` must be a grid that decreases", got, CALL))
+    checks.falls("t", t, CALL)
+
+
+def _check_unwritten(path: list[Tensor], writes: list[int]) -> None:
+    """A step, or a score in it, that changes its input changes the path behind it."""
+    for x, before in zip(path, writes, strict=True):
+        checks.unwritten("step(x, t, s)", x, before, CALL_STEP)

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import nbformat
 
+from fsps_lite.saving import save
 from tools.coursework import examples, grade, report, sandbox, submission
 from tools.coursework.master import FOLDER, TEXT_STUB, Master, masters, student_version
 
@@ -27,7 +28,7 @@ def release(folder: Path, out: Path, only: str) -> None:
     out.mkdir(parents=True, exist_ok=True)
     for master in masters(folder, only):
         path = out / f"{master.name}.ipynb"
-        path.write_text(nbformat.writes(student_version(master)) + "\n", encoding="utf-8")
+        save(path, nbformat.writes(student_version(master)) + "\n")
         print(f"written  {path}")
     for path in examples.write(folder, out.parent / "examples", only):
         print(f"written  {path}")
@@ -97,7 +98,7 @@ def conclude(master: Master, results: Sequence[Graded], out: Path) -> Path:
     report.write_csv(out / f"{master.name}.to_mark.csv", report.to_mark(master, handed_in, marks))
     for result, sub in results:
         text = report.page(master, result, sub, marks)
-        (pages / f"{result[0]}.md").write_text(text, encoding="utf-8", errors="replace")
+        save(pages / f"{result[0]}.md", text)
     path = out / f"{master.name}.csv"
     report.write_csv(path, report.table(master, [result for result, _ in results], marks))
     return path

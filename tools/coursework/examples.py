@@ -16,6 +16,7 @@ from typing import Any
 import nbformat
 import yaml
 
+from fsps_lite.saving import save
 from tools.coursework.master import Master, Question, masters, student_version
 
 
@@ -28,7 +29,7 @@ def write(folder: Path, out: Path, only: str = "") -> list[Path]:
         for student, deeds in told.items():
             path = out / student / f"{master.name}.ipynb"
             path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(submission_text(master, **deeds), encoding="utf-8")
+            save(path, submission_text(master, **deeds))
             written.append(path)
     return written
 

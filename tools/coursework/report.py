@@ -1,9 +1,11 @@
 """What teachers and students read: a table, a page for each student, and what is left to mark."""
 
 import csv
+import io
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+from fsps_lite.saving import save
 from tools.coursework.grade import Outcome
 from tools.coursework.master import Master, Question
 from tools.coursework.submission import Submission
@@ -105,5 +107,6 @@ def to_mark(
 
 
 def write_csv(path: Path, rows: Iterable[Iterable[str]]) -> None:
-    with path.open("w", newline="", encoding="utf-8", errors="replace") as file:
-        csv.writer(file, lineterminator="\n").writerows(rows)
+    text = io.StringIO(newline="")
+    csv.writer(text, lineterminator="\n").writerows(rows)
+    save(path, text.getvalue())

@@ -1,0 +1,33 @@
+"""Files that are whole or as they were: no save leaves half of one behind."""
+
+import os
+import shutil
+from pathlib import Path
+from uuid import uuid4
+
+from fsps_lite.checks import complaint
+
+
+def save(path: str | Path, text: str) -> None:
+    """Write ``text`` beside ``path``, then put it in its place. What is no UTF-8 becomes "?"."""
+    target, data = Path(path).resolve(), text.encode("utf-8", "replace")
+    if target.exists() and not target.is_file():  # a terminal or a pipe has nothing to lose
+        target.write_bytes(data)
+        return
+    part = target.with_name(f".{uuid4().hex}.part")
+    try:
+        part.write_bytes(data)
+        if target.exists():
+            shutil.copymode(target, part)
+        part.replace(target)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def check_target(name: str, path: str | Path, call: str) -> None:
+    """``path`` must name a file in a folder that can be written: known before the work is done."""
+    target = Path(path).resolve()
+    named = bool(str(path)) and "\0" not in str(path) and not target.is_dir()
+    if not named or not target.parent.is_dir() or not os.access(target.parent, os.W_OK):
+        what = f"`{name}` must name a file in a folder that exists and can be written"
+        raise ValueError(complaint(what, repr(str(path)), call))
