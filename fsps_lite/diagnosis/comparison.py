@@ -11,7 +11,7 @@ from torch import Tensor
 from fsps_lite import checks
 from fsps_lite.diagnosis.examination import MEASURES
 from fsps_lite.diagnosis.finding import Curve, Finding
-from fsps_lite.diagnosis.method import Method, name_of, score_of
+from fsps_lite.diagnosis.method import CALL, Method, name_of, score_of
 from fsps_lite.diagnosis.report import Report
 from fsps_lite.diagnosis.run import STOP, Integrator, Run, Sampling, run_of
 from fsps_lite.priors import Empirical

@@ -102,6 +102,7 @@ class Sampling:
     def __post_init__(self) -> None:
         checks.count("n", self.n, CALL)
         checks.count("steps", self.steps, CALL)
+        checks.seed(self.seed, CALL)
 
     @property
     def settings(self) -> dict[str, int]:

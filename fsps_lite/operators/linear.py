@@ -87,6 +87,7 @@ class Linear:
 
     def to(self, where: Where) -> "Linear":
         """The same operator in another dtype, or on another device."""
+        checks.place(where)
         offset = None if self.offset is None else self.offset.to(where)
         return Linear(self.matrix.to(where), offset)
 
@@ -161,6 +162,7 @@ class MatrixFree(Linear):
 
     def to(self, where: Where) -> "Linear":
         """The same functions, for another dtype or device: they follow what they are given."""
+        checks.place(where)
         moved, kept = object.__new__(MatrixFree), dict(vars(self))
         kept.pop("matrix", None)
         offset = None if self.offset is None else self.offset.to(where)
