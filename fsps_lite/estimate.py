@@ -25,7 +25,7 @@ class Estimate:
         """The mean of independent ``draws`` and its standard error."""
         call = "Estimate.of(torch.zeros(10))"
         checks.floating("draws", draws, call)
-        checks.shape("draws", draws, ("n",), call)
+        checks.count("draws.numel()", draws.numel(), call)
         return cls(float(draws.mean()), float(draws.std()) / math.sqrt(len(draws)))
 
     def __str__(self) -> str:

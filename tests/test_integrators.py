@@ -501,3 +501,10 @@ def test_a_score_may_lose_a_particle():
     x = VP().noise(6, 2, generator=seeded(0))
     with pytest.warns(RuntimeWarning, match="6 of 6 particles diverged"):
         ddim(lambda x, t: x * torch.nan, VP(), x, times(VP(), 3))
+
+
+def test_a_score_may_want_rows_in_groups():
+    """One that fails for a few rows is not refused: it is asked for the whole cloud in the run."""
+    x = VP().noise(6, 2, generator=seeded(0))
+    found = ddim(lambda x, t: -x.reshape(-1, 3, 2).reshape(x.shape), VP(), x, times(VP(), 3))
+    assert_close(found.final, ddim(lambda x, t: -x, VP(), x, times(VP(), 3)).final)
