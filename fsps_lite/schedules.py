@@ -104,7 +104,7 @@ class Schedule(ABC):
 
         A cloud of noise without any signal says nothing of the next step.
         """
-        if self.log_snr(1.0) >= NOISY:
+        if self.log_snr(unit_time(1.0)) >= NOISY:
             return 1.0
         return float(self.time_of(torch.tensor(NOISY, dtype=torch.float64, device="cpu")))
 

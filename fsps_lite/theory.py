@@ -168,7 +168,9 @@ def weight_in_time(
             return (4 * found[-1] - found[-2]) / 3  # errors of second order cancel
     what = "`noise_std` is too small beside `a` for this spread: two grids must agree to 3e-4"
     got = " and ".join(f"{w:.4f}" for w in found[-2:])
-    raise ValueError(checks.complaint(what, got, f"weight_in_time(spread, {a}, {y}, {a / 10})"))
+    raise ValueError(
+        checks.complaint(what, got, f"theory.weight_in_time(spread, {a}, {y}, {a / 10})")
+    )
 
 
 def path_kl(

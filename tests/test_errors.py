@@ -964,7 +964,7 @@ CASES = {
         lambda: theory.atom_weight(lambda C: -5.0, 1.0, 0.3, 0.5), V, "spread", "-4.75"
     ),
     "a dial that rounding hides": Case(
-        lambda: theory.unbiased_dial(1.0, 0.3, 0.01), V, "noise_std", "0.01"
+        lambda: theory.unbiased_dial(1.0, 0.3, 1e-6), V, "noise_std", "1e-06"
     ),
     "theory of arrays": Case(
         lambda: theory.true_weight(1.0, np.array([0.3, 0.4]), 0.5), T, "y", "shape (2,)"

@@ -143,7 +143,7 @@ def mended(run: Run) -> Iterator[Finding]:
     rows = torch.stack([method.clipped(method.predicted_cov(*at))[1] for at in ats])
     share = float(rows.double().mean())
     value = Estimate(share, share_error(share, rows.shape[1]))
-    yield Finding("share of A C A' that was mended", value, Estimate(0.0, 0.0), id="mended")
+    yield Finding("share of covariances that was mended", value, Estimate(0.0, 0.0), id="mended")
 
 
 MEASURES: tuple[Measure, ...] = (

@@ -120,6 +120,7 @@ def known(
     x: State, alpha: Scale, sigma: Scale, centred: Centred, log_weights: Float[Tensor, "N"]
 ) -> DenoisingPosterior:
     """What is known of an atom: by products, or by differences where products cancel."""
+    checks.number("sigma", sigma, "prior.denoise(x, alpha=0.8, sigma=0.6)", least=0.0)
     sizes = centred.size, centred.radius
     if sigma >= SMALLEST and precision.cancels(*sizes, alpha, sigma):
         return NearAtoms(x, alpha, sigma, centred, log_weights)

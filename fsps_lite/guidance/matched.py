@@ -124,9 +124,9 @@ def operator_vjp(likelihood: Likelihood, m: State, v: Measurement) -> State:
         m = m.detach().clone().requires_grad_()
         y = likelihood.operator(m)
         if not y.requires_grad:
-            what = "guidance differentiates the operator: A(x) must keep the gradient of x"
-            call = "Nonlinear(lambda x: x.abs(), 'absolute'), without detach or numpy in it"
-            raise ValueError(checks.complaint(what, f"{likelihood.operator} without one", call))
+            what = "a guided score needs an `operator` that can be differentiated"
+            got = f"{likelihood.operator}, whose answer has no gradient"
+            raise ValueError(checks.complaint(what, got, "Nonlinear(torch.square, 'square')"))
         return torch.autograd.grad(y, m, v.clone())[0]
 
 

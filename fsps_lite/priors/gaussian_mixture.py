@@ -123,6 +123,7 @@ class GaussianMixture(Answers):
 
         Computed in float64. Raises ValueError for any other operator: the posterior is no mixture.
         """
+        _linear(likelihood)
         given, known = likelihood.to(torch.float64), self._components
         noise, operator = given.noise, _linear(given)
         seen = noise.whiten(operator.apply(known.factors.mT)).mT

@@ -22,12 +22,13 @@ def times(
 ) -> Float[Tensor, "T"]:
     """``steps + 1`` times from ``start`` down to ``stop``, even in log-SNR or in time. Float64.
 
-    ``start`` is 1 if the log-SNR there is no lower than NOISY, and else the time at which it is:
-    a cloud of noise without any signal says nothing of the next step.
+    Without a ``start`` it is the schedule's own, 1 for most.
+
     Even steps in log-SNR put the work where the cloud takes shape; see (Lu et al., 2022b). With the
     default, :func:`dpm_solver` is as near to the law of its score as 20,000 particles can tell, on
     every problem of the gallery with d <= 2 (benchmarks/integrators.py).
     """
+    checks.kind("schedule", schedule, Schedule, "times(VP(), 250)")
     start = schedule.start if start is None else start
     _check_grid(schedule, steps, start, stop, spacing)
     even = torch.linspace(0, 1, steps + 1, dtype=torch.float64, device="cpu")
