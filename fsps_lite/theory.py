@@ -379,5 +379,5 @@ def _check(
         raise ValueError(checks.complaint(what, weight, call))
     if noise_std < least * scale:
         what = f"a quadrature is right to 1e-5 for a `noise_std` of {least * scale:g} or more"
-        call = f"atom_weight(lambda C: C, {scale}, 0.3, {least * scale:g})"
+        call = f"theory.atom_weight(lambda C: C, {scale}, 0.3, {least * scale:g})"
         raise ValueError(checks.complaint(what, noise_std, call))
