@@ -1,5 +1,6 @@
 """The gallery: every problem keeps the contract, and its truth is the truth."""
 
+import mpmath
 import numpy as np
 import pytest
 import torch
@@ -8,7 +9,9 @@ from hypothesis import strategies as st
 from torch.testing import assert_close
 
 from fsps_lite import (
+    VE,
     VP,
+    Cosine,
     Diffusion,
     Empirical,
     GaussianMixture,
@@ -27,6 +30,7 @@ from fsps_lite import (
     problems,
     times,
 )
+from fsps_lite.priors import panels
 from tests.oracles import Line, at_length, gaussian_log_density, seeded, slope, vp
 
 each_problem = pytest.mark.parametrize("make", problems.GALLERY, ids=lambda f: f.__name__)
@@ -111,10 +115,10 @@ def agrees(problem, line, x, t):
     assert_close(posterior.denoise_cov(x, t)[:, 0, 0], variance, rtol=1e-6, atol=1e-9)
 
 
-TIMES = [1e-3, 3e-3, 0.01, 0.03, 0.1, 0.3, 1.0]
+TIMES = [1e-4, 1e-3, 3e-3, 0.01, 0.03, 0.1, 0.3, 1.0]  # at the first, panels are cut finer
 
 
-FEW_TIMES = TIMES[::3]
+FEW_TIMES = [1e-4, 1e-3, 0.03, 1.0]
 
 
 @pytest.mark.parametrize("t", at_length(TIMES, FEW_TIMES))
@@ -172,6 +176,124 @@ def test_square_with_a_measurement_beyond_the_prior():
         assert_close(problem.posterior.score(x, t)[:, 0], score, rtol=1e-6, atol=1e-6)
 
 
+def joint_in_40_digits(problem, fn):
+    """p(x) p(y | x) but for a constant, every number as it stands, and fn by mpmath."""
+    prior, y = problem.prior, mpmath.mpf(problem.likelihood.y.item())
+    noise_std = mpmath.mpf(problem.likelihood.noise_std)
+    stds = prior.covs[:, 0, 0].sqrt()
+    parts = [
+        [*map(mpmath.mpf, row)]
+        for row in zip(*map(tolist, (prior.weights, prior.means, stds)), strict=True)
+    ]
+
+    def joint(x):
+        density = mpmath.fsum(w * mpmath.npdf(x, mean, std) for w, mean, std in parts)
+        return density * mpmath.exp(-(((y - fn(x)) / noise_std) ** 2) / 2)
+
+    return joint
+
+
+def tolist(values):
+    return values.flatten().tolist()
+
+
+NARROW = [(problems.square, 5e-5), (problems.absolute, 1e-5), (problems.absolute, 1e-6)]
+NARROWEST = [(problems.square, 1e-9), (problems.absolute, 1e-9)]
+
+
+@pytest.mark.parametrize(("make", "noise_std"), at_length(NARROW + NARROWEST, NARROW), ids=str)
+def test_a_posterior_of_two_needles_has_its_weights(make, noise_std):
+    """On a fixed grid square(noise_std=5e-5) had 0 of .2913 left of 0, absolute(1e-5) 1 of .0039.
+
+    Needles of 1e-9 in 16 digits are places known to 1e-7 of their width.
+    """
+    problem, fn = make(noise_std=noise_std), {"square": lambda x: x * x, "absolute": abs}
+    with mpmath.workdps(40):
+        joint, steps = joint_in_40_digits(problem, fn[problem.name]), [-30, -10, -5, -2, 0]
+        steps += [-k for k in steps[3::-1]]
+        left, right = (
+            mpmath.quad(joint, [side + k * mpmath.mpf(noise_std) for k in steps])
+            for side in (-1, 1)
+        )
+        exact = float(left / (left + right))
+    posterior = problem.posterior.prior
+    assert len(posterior.atoms) < 20_000
+    weight = float(posterior.weights[posterior.atoms[:, 0] < 0].sum())
+    assert weight == pytest.approx(exact, rel=1e-9 if noise_std > 1e-7 else 1e-6)
+
+
+def test_a_measurement_that_no_signal_explains():
+    """y = -20 = x^2 leaves the least square, x = 0; y = 1,000 = |x| pulls the prior 500 away."""
+    with mpmath.workdps(40):
+        problem = problems.square(y=-20.0, noise_std=0.01)
+        joint = joint_in_40_digits(problem, lambda x: x * x)
+        ends = [k * 0.002 for k in range(-10, 11)]
+        mass, square = (mpmath.quad(lambda x, k=k: joint(x) * x**k, ends) for k in (0, 2))
+        exact = float(square / mass)
+    posterior = problem.posterior.prior
+    assert float(posterior.total_variance) == pytest.approx(exact, rel=1e-8)
+    far = problems.absolute(y=1000.0).posterior.prior  # a Gaussian of 0.3 times one of 0.3
+    assert float(far.weights @ far.atoms[:, 0]) == pytest.approx(-(1000 + 2) / 2, rel=1e-9)
+    assert float(far.total_variance) == pytest.approx(0.3**2 / 2, rel=1e-6)
+
+
+@pytest.mark.usefixtures("unchecked")
+def test_a_line_that_takes_too_many_panels_is_refused(monkeypatch):
+    wild = Nonlinear(lambda x: (1e5 * x).sin(), "wild")
+    likelihood = Likelihood(wild, torch.zeros(1, dtype=torch.float64), 0.1)
+    with pytest.raises(ValueError, match="16384 panels at most.*and more.*finite_sample"):
+        _ = Problem("wild", problems.trimodal().prior, likelihood).posterior
+    monkeypatch.setattr(panels, "GROWTHS", 2)
+    with pytest.raises(ValueError, match="must die away at both ends of the line, got none from"):
+        _ = problems.absolute(y=1000.0).posterior
+
+
+SMALL = [(VE(), 1e-3), (Cosine(), 1e-8), (VE(), 0.01), (VP(), 1e-5)]
+BENT = [(problems.square, 0.3), (problems.absolute, 0.3), (problems.square, 0.003)]
+
+
+@pytest.mark.parametrize(("make", "noise_std"), BENT, ids=str)
+@pytest.mark.parametrize(("schedule", "t"), at_length(SMALL, SMALL[:2]), ids=str)
+def test_on_the_line_too_the_score_is_right_at_a_small_sigma(make, noise_std, schedule, t):
+    """Where atoms would be seen one by one; for |x| also beside its kink."""
+    problem, fn = make(noise_std=noise_std), {"square": lambda x: x * x, "absolute": abs}
+    posterior = Diffusion(problem.posterior.prior, schedule)
+    alpha, sigma = (mpmath.mpf(float(v)) for v in (schedule.alpha(t), schedule.sigma(t)))
+    x = posterior.sample(3, t, generator=seeded(0))
+    x = torch.cat([x, torch.full((1, 1), 0.5 * float(sigma), dtype=torch.float64)])
+    x = x if problem.name == "absolute" else x[:3]
+    with mpmath.workdps(40):
+        joint, exact = joint_in_40_digits(problem, fn[problem.name]), []
+        for place in map(mpmath.mpf, tolist(x)):
+            near = lambda c, x=place: joint(c) * mpmath.exp(-(((alpha * c - x) / sigma) ** 2) / 2)  # noqa: E731
+            pull = lambda c, x=place, near=near: near(c) * (alpha * c - x) / sigma**2  # noqa: E731
+            ends = {(place + k * sigma) / alpha for k in range(-14, 15, 2)}
+            ends = sorted(ends | {mpmath.mpf(0)} if abs(place) < 14 * sigma else ends)
+            exact.append(float(mpmath.quad(pull, ends) / mpmath.quad(near, ends)))
+    exact = torch.tensor(exact, dtype=torch.float64)[:, None]
+    found = posterior.score(x, t)
+    assert_close(found, exact, rtol=0, atol=1e-6 * float(exact.abs().max()))
+
+
+def test_draws_near_the_data_are_of_the_density_and_not_of_its_atoms():
+    posterior = problems.square().posterior
+    x, t = torch.full((20_000, 1), 0.9, dtype=torch.float64), 1e-5
+    draws = posterior.sample_denoised(x, t, generator=seeded(0))
+    known = posterior.at(x[:1], t)
+    std = float(known.cov.sqrt())
+    assert std == pytest.approx(float(VP().sigma(t)), rel=1e-2)
+    assert float(draws.mean() - known.mean) == pytest.approx(0.0, abs=5 * std / 20_000**0.5)
+    assert float(draws.std()) == pytest.approx(std, rel=0.03)
+    assert len(draws.unique()) > 30  # an eighth of sigma apart
+
+
+@pytest.mark.usefixtures("unchecked")
+def test_a_sigma_at_which_a_density_has_no_digits_left_is_refused():
+    posterior = problems.square().posterior
+    with pytest.raises(ValueError, match="`sigma` must be larger, got 3.16.*where sigma"):
+        posterior.score(torch.zeros(1, 1, dtype=torch.float64), 1e-15)
+
+
 LINEAR = [problems.gaussian, problems.trimodal, problems.unequal]
 
 
@@ -201,6 +323,31 @@ def test_a_plane_by_quadrature_is_the_closed_form():
         for name in ("score", "denoise", "log_prob"):
             one, other = (getattr(p.posterior, name)(x, t) for p in (twin, exact))
             assert_close(one, other, rtol=1e-6, atol=1e-6)
+
+
+@pytest.mark.parametrize("noise_std", [0.02, 0.003])
+def test_a_plane_with_little_noise_is_the_closed_form(noise_std):
+    """The spacing begins with 0.017: a noise of 0.003 moved a mean from -.0345 to -.0222."""
+    prior = GaussianMixture.isotropic(problems.one_coordinate().prior.means, std=0.4)
+    y, row = torch.tensor([0.4], dtype=torch.float64), torch.tensor([[0.9, 0.2]]).double()
+    bent = Nonlinear(lambda x: x @ row.mT, "row")
+    twin, exact = (Problem("p", prior, Likelihood(A, y, noise_std)) for A in (bent, Linear(row)))
+    atoms = twin.posterior.prior
+    wanted = exact.posterior.prior.weights @ exact.posterior.prior.means
+    assert_close(atoms.weights @ atoms.atoms, wanted, rtol=0, atol=1e-9)
+    assert len(atoms.atoms) < 2**20
+    for t in (0.03, 1.0):
+        x = exact.posterior.sample(8, t, generator=seeded(0))
+        assert_close(twin.posterior.score(x, t), exact.posterior.score(x, t), rtol=1e-6, atol=1e-6)
+
+
+@pytest.mark.usefixtures("unchecked")
+def test_a_plane_that_takes_too_many_points_is_refused():
+    exact = problems.one_coordinate()
+    first = Nonlinear(lambda x: x[..., :1], "first")
+    problem = Problem("thin", exact.prior, Likelihood(first, exact.likelihood.y, 1e-5))
+    with pytest.raises(ValueError, match="1,048,576 points.*raise `noise_std`.*finite_sample"):
+        _ = problem.posterior
 
 
 @pytest.mark.parametrize("y", [-1.5, 0.3, 2.0])

@@ -67,10 +67,13 @@ class NearPosterior(DenoisingPosterior):
     @cached_property
     def _sums(self) -> tuple[State, LogDensity]:
         """E[z], and the log of the sum of the weights."""
-        found = [self._near(self._flat[rows]) for rows in self._rows]
-        means = [(logits.softmax(-1).unsqueeze(-1) * z).sum(-2) for z, logits in found]
-        log_sum = torch.cat([logits.logsumexp(-1) for _, logits in found])
-        return torch.cat(means).reshape(self.x.shape), log_sum.reshape(self.x.shape[:-1])
+        means, log_sums = [], []
+        for rows in self._rows:
+            z, logits = self._near(self._flat[rows])
+            means.append((logits.softmax(-1).unsqueeze(-1) * z).sum(-2))
+            log_sums.append(logits.logsumexp(-1))
+        mean, log_sum = torch.cat(means), torch.cat(log_sums)
+        return mean.reshape(self.x.shape), log_sum.reshape(self.x.shape[:-1])
 
     @property
     def _parts(self) -> Iterator[tuple[slice, Tensor, Tensor]]:

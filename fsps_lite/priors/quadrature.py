@@ -1,40 +1,33 @@
-"""A mixture on the line as points with weights, such that sums over the points are integrals.
-
-An even grid is as exact as one likes for a smooth density, but
-wrong by its spacing squared at a kink, and by its spacing at a jump; operators have both.
-"""
+"""A density on the line as points with weights, so that sums are integrals, at every sigma."""
 
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 
-import numpy as np
 import torch
+from jaxtyping import Float
 from torch import Tensor
 
+from fsps_lite import checks
+from fsps_lite.denoising import DenoisingPosterior
+from fsps_lite.engine import attention
 from fsps_lite.engine.atoms import AtomPosterior
+from fsps_lite.engine.near import NearPosterior
 from fsps_lite.likelihood import Likelihood
-from fsps_lite.priors import Empirical, GaussianMixture
-from fsps_lite.types import Scale, State
-
-ORDER = 16  # Gauss-Legendre nodes a panel
-WIDTH = 0.03  # of a panel, in units of x: exact to 1e-6 where sigma(t) is above 0.004
-PANELS = 500  # at most, before any is halved
-SMOOTH = 1e-10  # what the two highest of ORDER coefficients may be, over the panel's maximum
-FINEST = 1e-12  # the narrowest panel, as a share of the line
-FAINT = 100.0  # panels this many nats below the maximum are not halved
-ENDS = 60.0  # nats below the maximum at which the line may end
-
-NODES, WEIGHTS = (torch.from_numpy(v) for v in np.polynomial.legendre.leggauss(ORDER))
-DEGREES = torch.tensor([ORDER - 2, ORDER - 1])
-VALUES = torch.from_numpy(np.polynomial.legendre.legvander(NODES.numpy(), ORDER - 1))
-HIGHEST = VALUES[:, DEGREES] * WEIGHTS[:, None] * (DEGREES + 0.5)  # values -> two coefficients
-
+from fsps_lite.priors.empirical import Empirical
+from fsps_lite.priors.gaussian_mixture import GaussianMixture
+from fsps_lite.priors.panels import NODES, ORDER, WEIGHTS, Panels
+from fsps_lite.types import LogDensity, LogLikelihood, Scale, State
 
 PLACES = 24  # Chebyshev nodes of a piece on which a score is interpolated
 PIECES = 4  # to begin with, at most
 ACCURACY = 1e-9  # what its two highest coefficients may be, over the largest score
+
+SEEN = 7.5  # a panel of that many sigma / alpha holds the kernel to 1e-6; a wider one is cut
+REACH, CUTS = 14.0, 14  # how far around x_t it is cut, in sigma / alpha, and into how many pieces
+BORDERS = 12  # of panels, at most, within that reach
+LEAST = 1e-9  # the smallest sigma of a score, as a share of the line
 
 ANGLES = (torch.arange(PLACES, dtype=torch.float64) + 0.5) * math.pi / PLACES
 POWERS = torch.arange(PLACES, dtype=torch.float64)
@@ -44,18 +37,49 @@ FIT[0] /= 2
 
 @dataclass(frozen=True)
 class Line(Empirical):
-    """Thousands of atoms that stand for a smooth density, and denoise a large cloud fast.
+    """Thousands of atoms that stand for a density on the line, and denoise a large cloud fast.
 
-    The score of such a density is smooth too, so it is computed at few places and interpolated.
+    The score of such a density is smooth, so it is computed at few places and interpolated. Where
+    sigma is small against the panels, they are cut finer around each x_t.
     """
 
-    def _given(self, x: State, alpha: Scale, sigma: Scale) -> AtomPosterior:
-        atoms = super()._given(x, alpha, sigma)
-        return LinePosterior(x, alpha, atoms.sigma, self._exact._centred, self._exact.log_weights)
+    panels: Panels
+
+    @classmethod
+    def of(cls, panels: Panels, like: Tensor) -> "Line":
+        """The nodes of ``panels`` as atoms, in the dtype and on the device of ``like``."""
+        return cls(panels.nodes.to(like), panels.log_weights.to(like), panels)
+
+    def condition(self, likelihood: LogLikelihood) -> Empirical:
+        """Bayes, with panels that fit the posterior; a likelihood of one's own weighs the atoms."""
+        log_p = self.log_likelihood(likelihood)
+        if not isinstance(likelihood, Likelihood):
+            return Empirical(self.atoms, self.log_weights + log_p)
+        joint = Joint(self.panels.log_density, likelihood.to(torch.float64).to("cpu"))
+        return Line.of(Panels.of(joint, *self.panels.ends), self.atoms)
+
+    def _given(self, x: State, alpha: Scale, sigma: Scale) -> DenoisingPosterior:
+        if alpha * self.panels.widest > SEEN * sigma > 0:
+            return NearLine(x, alpha, sigma, self.panels)
+        return LinePosterior(x, alpha, sigma, self._exact._centred, self._exact.log_weights)
 
     @cached_property
     def _exact(self) -> Empirical:
-        return self if self.dtype == torch.float64 else self.to(torch.float64)
+        """In float64 as they were computed, and not as they were rounded."""
+        atoms, log_weights = self.panels.nodes, self.panels.log_weights
+        device = self.atoms.device
+        return Empirical(atoms.to(device), log_weights.to(device))
+
+
+@dataclass(frozen=True)
+class Joint:
+    """log p(x) + log p(y | x)."""
+
+    log_density: Callable[[State], LogDensity]
+    likelihood: Likelihood
+
+    def __call__(self, x: State) -> LogDensity:
+        return self.log_density(x) + self.likelihood.log_prob(x)
 
 
 class LinePosterior(AtomPosterior):
@@ -76,6 +100,71 @@ class LinePosterior(AtomPosterior):
         pieces = min(PIECES, 1 + int((high - low) / (8 * self.sigma)))
         slope = interpolated(score, flat, pieces).reshape(x.shape)
         return (x + self.sigma**2 * slope) / self.alpha
+
+
+@dataclass(frozen=True, eq=False)
+class NearLine(NearPosterior):
+    """The density itself around each x_t, and the nodes of all panels that are narrow already."""
+
+    panels: Panels
+
+    @property
+    def _score(self) -> State:
+        low, high = self.panels.ends
+        if self.sigma < LEAST * (high - low):
+            what = "a density's rounding over sigma is no score: `sigma` must be larger"
+            call = f"diffusion.score(x, t), where sigma(t) is {LEAST * (high - low):.1g} or more"
+            raise ValueError(checks.complaint(what, float(self.sigma), call))
+        return super()._score
+
+    def _near(self, x: Float[Tensor, "r 1"]) -> tuple[Tensor, Tensor]:
+        (borders, wide), (atoms, log_weights) = self._parted
+        place = x.to(borders)
+        z, log_lengths = self._cut(place, borders, wide)
+        clean = (place + self.sigma * z) / self.alpha
+        log_p = self.panels.log_density(clean.reshape(-1, 1)).reshape(z.shape)
+        away = (self.alpha * atoms - place) / self.sigma
+        z, logits = (
+            torch.cat([z, away], -1),
+            torch.cat([log_p + log_lengths, log_weights.expand_as(away)], -1),
+        )
+        return z.unsqueeze(-1).to(x), (logits - self.panels.log_mass - 0.5 * z.square()).to(x)
+
+    def _cut(self, place: Tensor, borders: Tensor, wide: Tensor) -> tuple[Tensor, Tensor]:
+        """Nodes z around each x_t, and the log of the length, in x_0, that each stands for.
+
+        It is -inf in panels that are not wide, which have their own nodes.
+        """
+        start = torch.searchsorted(borders, (place - REACH * self.sigma) / self.alpha)
+        index = (start + torch.arange(BORDERS)).clamp(max=len(borders) - 1)
+        ends = ((self.alpha * borders[index] - place) / self.sigma).clamp(-REACH, REACH)
+        even = torch.linspace(-REACH, REACH, CUTS + 1).to(place).expand(len(place), -1)
+        edges = torch.cat([even, ends], -1).sort(-1).values
+        middle = (place + self.sigma * (edges[:, 1:] + edges[:, :-1]) / 2) / self.alpha
+        width = edges.diff() * wide[torch.searchsorted(borders, middle)]
+        z = edges[:, :-1, None] + edges.diff()[..., None] * (NODES + 1) / 2
+        lengths = (self.sigma / self.alpha) * width[..., None] / 2 * WEIGHTS
+        return z.flatten(-2), lengths.log().flatten(-2)
+
+    @cached_property
+    def _parted(self) -> tuple[tuple[Tensor, Tensor], tuple[Tensor, Tensor]]:
+        """Borders of wide panels, and whether what ends at each is wide; nodes of all others.
+
+        Beyond the ends the line goes on as one wide panel.
+        """
+        left, width = self.panels.left, self.panels.width
+        wide = self.alpha * width > SEEN * self.sigma
+        side = torch.nn.functional.pad(wide, (1, 1), value=True)
+        borders = torch.cat([left, (left + width)[-1:]])
+        kept = side[1:] | side[:-1]
+        narrow = ~wide.repeat_interleave(ORDER)
+        known = self.panels.nodes[narrow, 0], self.panels.log_weights[narrow]
+        return (borders[kept], torch.cat([side[:-1][kept], side[-1:]])), known
+
+    @property
+    def _rows(self) -> list[slice]:
+        nodes = ORDER * (CUTS + BORDERS) + len(self._parted[1][0])
+        return attention.blocks(len(self._flat), nodes)
 
 
 def interpolated(fn: Callable[[Tensor], Tensor], x: Tensor, pieces: int) -> Tensor:
@@ -101,50 +190,7 @@ def interpolated(fn: Callable[[Tensor], Tensor], x: Tensor, pieces: int) -> Tens
     return y
 
 
-def line(prior: GaussianMixture, likelihood: Likelihood, low: float, high: float) -> Empirical:
-    """The prior as atoms, close together where it, or the likelihood, bends."""
-    exact, given = (known.to(torch.float64).to("cpu") for known in (prior, likelihood))
-
-    def log_joint(x: Tensor) -> Tensor:
-        return exact.log_prob(x) + given.log_prob(x)
-
-    low, high = _ends(log_joint, *_ends(exact.log_prob, low, high))
-    left, width = _panels(log_joint, low, high)
-    atoms = _nodes(left, width)
-    log_widths = (width[:, None] / 2 * WEIGHTS).flatten().log()
-    return Line(atoms, exact.log_prob(atoms) + log_widths).to(prior.dtype).to(prior.means.device)
-
-
-def _ends(log_density: Callable[[Tensor], Tensor], low: float, high: float) -> tuple[float, float]:
-    """Move the ends apart until the density has died away at both."""
-    while True:
-        log_p = log_density(
-            torch.linspace(low, high, 2001, dtype=torch.float64, device="cpu")[:, None]
-        )
-        if max(log_p[0], log_p[-1]) < log_p.max() - ENDS:
-            return low, high
-        low, high = low - (high - low) / 8, high + (high - low) / 8
-
-
-def _panels(
-    log_density: Callable[[Tensor], Tensor], low: float, high: float
-) -> tuple[Tensor, Tensor]:
-    """Left ends and widths of panels, halved until the density is a polynomial in each."""
-    count = min(PANELS, int((high - low) / WIDTH) + 1)
-    edges = torch.linspace(low, high, count + 1, device="cpu").double()
-    left, width, done = edges[:-1], edges.diff(), []
-    top = log_density(_nodes(left, width)).max()
-    while len(left):
-        log_p = log_density(_nodes(left, width)).reshape(-1, ORDER)
-        peak = log_p.amax(-1, keepdim=True)
-        rough = ((log_p - peak).exp() @ HIGHEST).abs().amax(-1) > SMOOTH
-        halve = rough & (peak[:, 0] > top - FAINT) & (width > FINEST * (high - low))
-        done.append(torch.stack([left[~halve], width[~halve]]))
-        left, width = left[halve], width[halve] / 2
-        left, width = torch.cat([left, left + width]), torch.cat([width, width])
-    return tuple(torch.cat(done, dim=1))
-
-
-def _nodes(left: Tensor, width: Tensor) -> Tensor:
-    """The nodes of each panel, in one column."""
-    return (left[:, None] + width[:, None] * (NODES + 1) / 2).reshape(-1, 1)
+def line(prior: GaussianMixture, low: float, high: float) -> Line:
+    """The prior as atoms; conditioned on a Likelihood, they stand closer where that bends."""
+    exact = prior.to(torch.float64).to("cpu")
+    return Line.of(Panels.of(exact.log_prob, low, high), prior.means)
