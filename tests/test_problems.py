@@ -201,7 +201,11 @@ NARROW = [(problems.square, 5e-5), (problems.absolute, 1e-5), (problems.absolute
 NARROWEST = [(problems.square, 1e-9), (problems.absolute, 1e-9)]
 
 
-@pytest.mark.parametrize(("make", "noise_std"), at_length(NARROW + NARROWEST, NARROW), ids=str)
+@pytest.mark.parametrize(
+    ("make", "noise_std"),
+    at_length(NARROW + NARROWEST, NARROW),
+    ids=lambda value: getattr(value, "__name__", str(value)),
+)
 def test_a_posterior_of_two_needles_has_its_weights(make, noise_std):
     """On a fixed grid square(noise_std=5e-5) had 0 of .2913 left of 0, absolute(1e-5) 1 of .0039.
 

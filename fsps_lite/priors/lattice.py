@@ -16,7 +16,7 @@ AGREE = 1e-3  # by what share a quarter of the points may miss a quarter of the 
 CHUNK = 2**17  # points at a time
 
 ROW = torch.tensor([2**20, 1])  # (i, j) @ ROW is one number a point, in the order of the points
-BESIDE = torch.cartesian_prod(*[torch.arange(-1, 2)] * 2) @ ROW
+BESIDE = (torch.cartesian_prod(*[torch.arange(-1, 2)] * 2) * ROW).sum(-1)
 
 
 def lattice(
@@ -29,7 +29,7 @@ def lattice(
     a kink or a jump to 1e-3. Raises ValueError where that takes more than 1,048,576 points.
     """
     spacing = (high - low) / (POINTS - 1)
-    index = torch.cartesian_prod(torch.arange(POINTS), torch.arange(POINTS)).to(low.device)
+    index = torch.cartesian_prod(*[torch.arange(POINTS, device=low.device)] * 2)
     for _ in range(HALVINGS + 1):
         points = low + index * spacing
         log_p = torch.cat([log_joint(part) for part in points.split(CHUNK)])
@@ -47,16 +47,16 @@ def lattice(
 def _resolved(index: Int[Tensor, "N 2"], log_p: LogDensity) -> bool:
     """Whether each quarter of the points, every second one each way, has a quarter of the mass."""
     quarter = index[:, 0] % 2 * 2 + index[:, 1] % 2
-    masses = torch.zeros(4).to(log_p).index_add(0, quarter, log_p.softmax(0))
+    masses = log_p.new_zeros(4).index_add(0, quarter, log_p.softmax(0))
     return bool((4 * masses - 1).abs().max() < AGREE)
 
 
 def _finer(index: Int[Tensor, "N 2"], log_p: LogDensity) -> Int[Tensor, "M 2"]:
     """The points of half the spacing about those that count, or stand beside a steep change."""
-    most, least = _around(index @ ROW.to(index), log_p)
+    most, least = _around((index * ROW.to(index)).sum(-1), log_p)
     kept = index[most + 2 * (most - least) > log_p.max() - FAINT]
     size = 2 * index.max()
-    found = (2 * kept @ ROW.to(index))[:, None] + BESIDE.to(index)
+    found = (2 * kept * ROW.to(index)).sum(-1)[:, None] + BESIDE.to(index)
     code = found.flatten().unique()
     finer = torch.stack([code.div(ROW[0], rounding_mode="floor"), code % ROW[0]], -1)
     return finer[((finer >= 0) & (finer <= size)).all(-1)]

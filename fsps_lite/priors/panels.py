@@ -51,7 +51,7 @@ class Panels:
         low, high = _ends(log_density, low, high)
         count = min(FIRST, int((high - low) / WIDTH) + 1)
         edges = torch.linspace(low, high, count + 1, device="cpu").double()
-        left, width, done, top = edges[:-1], edges.diff(), [], torch.tensor(-torch.inf).double()
+        left, width, done, top = edges[:-1], edges.diff(), [], edges.new_tensor(-torch.inf)
         while len(left):
             log_p = log_density(nodes(left, width)).reshape(-1, ORDER)
             halve, top = _rough(log_p, top, left.abs() / width)

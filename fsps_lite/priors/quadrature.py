@@ -136,9 +136,11 @@ class NearLine(NearPosterior):
         It is -inf in panels that are not wide, which have their own nodes.
         """
         start = torch.searchsorted(borders, (place - REACH * self.sigma) / self.alpha)
-        index = (start + torch.arange(BORDERS)).clamp(max=len(borders) - 1)
+        index = (start + torch.arange(BORDERS, device=borders.device)).clamp(max=len(borders) - 1)
         ends = ((self.alpha * borders[index] - place) / self.sigma).clamp(-REACH, REACH)
-        even = torch.linspace(-REACH, REACH, CUTS + 1).to(place).expand(len(place), -1)
+        even = torch.linspace(
+            -REACH, REACH, CUTS + 1, dtype=place.dtype, device=place.device
+        ).expand(len(place), -1)
         edges = torch.cat([even, ends], -1).sort(-1).values
         middle = (place + self.sigma * (edges[:, 1:] + edges[:, :-1]) / 2) / self.alpha
         width = edges.diff() * wide[torch.searchsorted(borders, middle)]
