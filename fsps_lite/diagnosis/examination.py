@@ -85,7 +85,7 @@ def spread(run: Run) -> Iterator[Finding | Curve]:
     beside = run.exact.path if run.exact else None
     null = spread_ratio(beside.x[worst], posterior, t[worst]) if beside else None
     yield Finding("spread ratio, worst over t", value, null, id="spread_worst", truth=1.0)
-    yield Curve("spread_ratio", "spread ratio", t, ratio.cpu(), level=1.0)
+    yield Curve("spread_ratio", "spread ratio", t.cpu(), ratio.cpu(), level=1.0)
 
 
 def beliefs(run: Run) -> Iterator[Finding | Curve]:
@@ -101,7 +101,7 @@ def beliefs(run: Run) -> Iterator[Finding | Curve]:
         found = score_error(run.score, posterior, t, n=PATHS, generator=g)
         path_kl, relative = found.path_kl, found.relative
     yield Finding("path KL", path_kl, unit="nats", id="path_kl", truth=0.0)
-    yield Curve("score_error", "score error", t, relative.sqrt().cpu())
+    yield Curve("score_error", "score error", t.cpu(), relative.sqrt().cpu())
     yield stopped(run.problem, thinned(run.path, STOPS), g)
 
 
@@ -109,7 +109,7 @@ def stopped(problem: Problem, path: Trajectory, g: torch.Generator) -> Curve:
     """The distance of the denoised cloud, had one stopped earlier."""
     clean = problem.posterior.sample(path.x.shape[1], 0.0, generator=g)
     stops = early_stopping(path, problem.diffusion, clean, generator=g)
-    return Curve("stopped", "distance if stopped", path.t, stops.denoised)
+    return Curve("stopped", "distance if stopped", path.t.cpu(), stops.denoised.cpu())
 
 
 def commitment(run: Run) -> Iterator[Finding]:

@@ -147,7 +147,8 @@ def run_of(
 
 
 def _path(problem: Problem, score: PosteriorScore, how: Sampling, finer: bool) -> Trajectory:
-    g, t = torch.Generator(problem.device).manual_seed(how.seed), how.times(problem.schedule, finer)
+    g = torch.Generator(problem.device).manual_seed(how.seed)
+    t = how.times(problem.schedule, finer).to(problem.device)
     known = score, problem.schedule, how.first(problem, t[0], g), t
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=".*diverged")  # the report counts them

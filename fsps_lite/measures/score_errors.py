@@ -46,6 +46,7 @@ def score_error(
     falling = _falling(posterior, t, n)
     schedule = posterior.schedule
     x0 = posterior.sample(n, 0.0, generator=generator)
+    t = t.to(x0.device)  # a grid is made on the CPU
     eps = torch.randn(x0.shape, generator=generator, dtype=x0.dtype, device=x0.device)
     examine(score, schedule, x0 + eps, falling)
     misses, sizes = [], []
