@@ -197,6 +197,11 @@ def tolist(values):
     return values.flatten().tolist()
 
 
+def named(value):
+    """The name of a function, and of others what they print: the same in every process."""
+    return getattr(value, "__name__", str(value))
+
+
 NARROW = [(problems.square, 5e-5), (problems.absolute, 1e-5), (problems.absolute, 1e-6)]
 NARROWEST = [(problems.square, 1e-9), (problems.absolute, 1e-9)]
 
@@ -204,7 +209,7 @@ NARROWEST = [(problems.square, 1e-9), (problems.absolute, 1e-9)]
 @pytest.mark.parametrize(
     ("make", "noise_std"),
     at_length(NARROW + NARROWEST, NARROW),
-    ids=lambda value: getattr(value, "__name__", str(value)),
+    ids=named,
 )
 def test_a_posterior_of_two_needles_has_its_weights(make, noise_std):
     """On a fixed grid square(noise_std=5e-5) had 0 of .2913 left of 0, absolute(1e-5) 1 of .0039.
@@ -256,7 +261,7 @@ SMALL = [(VE(), 1e-3), (Cosine(), 1e-8), (VE(), 0.01), (VP(), 1e-5)]
 BENT = [(problems.square, 0.3), (problems.absolute, 0.3), (problems.square, 0.003)]
 
 
-@pytest.mark.parametrize(("make", "noise_std"), BENT, ids=str)
+@pytest.mark.parametrize(("make", "noise_std"), BENT, ids=named)
 @pytest.mark.parametrize(("schedule", "t"), at_length(SMALL, SMALL[:2]), ids=str)
 def test_on_the_line_too_the_score_is_right_at_a_small_sigma(make, noise_std, schedule, t):
     """Where atoms would be seen one by one; for |x| also beside its kink."""
