@@ -288,7 +288,7 @@ def scalar_time(t: object, call: str) -> None:
 def writes(one: object) -> list[int]:
     """How often torch wrote into each tensor of a dataclass; in inference mode nobody counts."""
     if isinstance(one, Tensor):
-        return [0 if one.is_inference() else one._version]
+        return [written(one)]
     parts = fields(one) if is_dataclass(one) else ()
     return [count for part in parts for count in writes(getattr(one, part.name))]
 

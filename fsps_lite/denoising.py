@@ -3,6 +3,7 @@
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import ClassVar
 
 import torch
 from jaxtyping import Float
@@ -29,6 +30,7 @@ class DenoisingPosterior(ABC):
     x: State
     alpha: Scale
     sigma: Scale
+    learned: ClassVar[bool] = False  # whether the covariance may be none, as slopes of a network
 
     def __post_init__(self) -> None:
         for name, scale in (("alpha", self.alpha), ("sigma", self.sigma)):

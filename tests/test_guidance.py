@@ -597,7 +597,8 @@ def test_tmpd_of_a_denoiser_that_errs_loses_no_particle():
     found = diagnose(problem, lambda prior, likelihood: TMPD(learned, likelihood), n=100, steps=20)
     assert found["diverged"].value.value == 0
     assert found["mended"].value.value > 0.1
-    assert diagnose(problem, TMPD, n=100, steps=20)["mended"].value.value == 0
+    exact = diagnose(problem, TMPD, n=100, steps=20)  # of which a covariance is one
+    assert "mended" not in [finding.id for finding in exact.findings]
 
 
 def test_clipping_is_the_nearest_covariance():

@@ -139,7 +139,9 @@ def mended(run: Run) -> Iterator[Finding]:
     if run.path is None or type(method) is not TMPD or len(run.problem.likelihood.y) > DIRECT:
         return
     path = thinned(run.path, STOPS)
-    ats = ((method.prior.at(x, t), t) for t, x in zip(path.t, path.x, strict=True))
+    ats = [(method.prior.at(x, t), t) for t, x in zip(path.t, path.x, strict=True)]
+    if not ats[0][0].learned:
+        return
     rows = torch.stack([method.clipped(method.predicted_cov(*at))[1] for at in ats])
     share = float(rows.double().mean())
     value = Estimate(share, share_error(share, rows.shape[1]))

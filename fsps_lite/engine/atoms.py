@@ -56,7 +56,7 @@ class Centred:
     ) -> tuple[State, Float[Tensor, "N"]]:
         """Queries and bias, of which queries keys' + bias are the logits of ``x``."""
         bias = log_weights.double().log_softmax(0) - 0.5 * (alpha / sigma) ** 2 * self.squares
-        return alpha / sigma**2 * (x - alpha * self.centre), bias
+        return (x - alpha * self.centre).mul_(alpha / sigma**2), bias
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,8 +75,12 @@ class AtomPosterior(DenoisingPosterior):
 
     @cached_property
     def _mean(self) -> State:
-        shift = self._attended.mean.double().reshape(self.x.shape)
-        return self.centred.centre + shift
+        return self.centred.centre + self._attended.mean.reshape(self.x.shape)
+
+    @property
+    def _score(self) -> State:
+        """In place: for large clouds memory is what takes the time."""
+        return (self.alpha * self._mean).sub_(self.x).div_(self.sigma**2)
 
     @cached_property
     def _log_evidence(self) -> LogDensity:
@@ -131,7 +135,7 @@ class AtomPosterior(DenoisingPosterior):
     def _question(self) -> tuple[Tensor, Tensor]:
         """Queries ``(B, d)`` in the arithmetic that it needs, and the bias in float64."""
         scales = self.alpha, self.sigma
-        queries, bias = self.centred.question(self._x, self.log_weights, *scales)
+        queries, bias = self.centred.question(self.x, self.log_weights, *scales)
         return queries.reshape(-1, self.x.shape[-1]).to(self.arithmetic), bias
 
     @property

@@ -50,16 +50,18 @@ class MatchedGaussian(Guidance):
         return self.likelihood.y.new_zeros(m, m) if spread is None else spread
 
     def treated(self, spread: Float[Tensor, "*#batch m m"]) -> Float[Tensor, "*#batch m m"]:
-        """A V A' as it is used: where a learned V is no covariance, a method may mend it."""
+        """A V A' as it is used under a learned prior: a method may mend what is no covariance."""
         return spread
 
     def guide(self, at: DenoisingPosterior, t: Time) -> State:
-        return _score(at, self.likelihood, self.assumed_cov(at, t), self.treated)
+        treated = self.treated if at.learned else as_it_is
+        return _score(at, self.likelihood, self.assumed_cov(at, t), treated)
 
     def log_likelihood(self, x: State, t: Time) -> LogDensity:
         """The guess of log p(y | x_t = x) itself, in nats."""
         at = self.prior.at(x, t)
-        return _log_likelihood(at, self.likelihood, self.assumed_cov(at, t), self.treated)
+        treated = self.treated if at.learned else as_it_is
+        return _log_likelihood(at, self.likelihood, self.assumed_cov(at, t), treated)
 
 
 def matched_score(prior: Diffusion, likelihood: Likelihood, x: State, t: Time, V: Spread) -> State:

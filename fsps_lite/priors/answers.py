@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import torch
 from torch import Tensor
@@ -76,6 +76,7 @@ class Lifted(DenoisingPosterior):
     """The answers of a prior that has no ``given``, but ``denoise`` and the like, in float64."""
 
     prior: Prior
+    learned: ClassVar[bool] = True
 
     @cached_property
     def _mean(self) -> State:

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -85,6 +86,7 @@ class DenoiserPosterior(DenoisingPosterior):
     """One call of ``fn``, and one backward pass through it for each product."""
 
     prior: Denoiser
+    learned: ClassVar[bool] = True
 
     @cached_property
     def _mean(self) -> State:
