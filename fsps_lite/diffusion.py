@@ -8,7 +8,7 @@ from torch import Tensor
 
 from fsps_lite import checks
 from fsps_lite.denoising import DenoisingPosterior
-from fsps_lite.priors.answers import Lifted
+from fsps_lite.priors.answers import Answers, Lifted
 from fsps_lite.schedules import Schedule
 from fsps_lite.types import LogDensity, Prior, State, Time, Where
 
@@ -55,7 +55,7 @@ class Diffusion:
         checks.state("x", x, self.prior.dim, self.prior.dtype, call)
         checks.scalar_time(t, call)
         scales = self.schedule.alpha(t), self.schedule.sigma(t)
-        if isinstance(self.prior, Prior):
+        if isinstance(self.prior, Answers | Prior):  # to ask a protocol takes its time
             return self.prior.given(x, *scales)
         return Lifted(x, *scales, self.prior)
 
