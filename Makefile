@@ -16,8 +16,9 @@ export MKL_NUM_THREADS := 1
 # Never pick up a package of the user's home directory.
 export PYTHONNOUSERSITE := 1
 # The secret that draws the numbers of the hidden tests; by the environment, where no list shows it.
+# `value`: a phrase may hold signs that mean something to make.
 ifdef SEED
-export COURSEWORK_SEED := $(SEED)
+export COURSEWORK_SEED := $(value SEED)
 endif
 
 .PHONY: help setup book test check test-long test-matrix notebooks bench assignments grade rank lab clean
@@ -56,15 +57,18 @@ bench: $(VENV)/.stamp-test ## time the engine beside the textbook (minutes; BENC
 assignments: $(VENV)/.stamp-book ## make the student notebooks, and example submissions, in build/
 	@$(PY) -m tools.coursework release
 
-grade: $(VENV)/.stamp-book ## grade a folder: make grade SUBMISSIONS=folder [SEED=secret]
-	@$(PY) -m tools.coursework grade $(if $(SUBMISSIONS),--submissions "$(SUBMISSIONS)")
+CLASS = $(if $(SUBMISSIONS),--submissions "$(SUBMISSIONS)") $(if $(LMS),--lms "$(LMS)") \
+  $(if $(ROSTER),--roster "$(ROSTER)")
+grade: $(VENV)/.stamp-book ## grade a folder: make grade SUBMISSIONS=folder SEED=phrase [LMS=canvas]
+	@$(PY) -m tools.coursework grade $(CLASS)
 
-rank: $(VENV)/.stamp-book ## rank the samplers of assignment 6: make rank SUBMISSIONS=folder [SEED=secret]
-	@$(PY) -m tools.coursework.rank $(if $(SUBMISSIONS),--submissions "$(SUBMISSIONS)")
+rank: $(VENV)/.stamp-book ## rank the samplers of assignment 6: make rank SUBMISSIONS=folder SEED=phrase
+	@$(PY) -m tools.coursework rank $(CLASS)
 
-NOTEBOOKS ?= book/chapters
-lab: $(VENV)/.stamp-lab ## open JupyterLab on the chapters, or on NOTEBOOKS=folder
-	@$(PY) -m jupyterlab $(NOTEBOOKS)
+# What you do in lab/ is yours: no command writes over it, and `make clean` leaves it.
+lab: $(VENV)/.stamp-lab ## open JupyterLab on chapters and assignments, or on NOTEBOOKS=folder
+	@$(PY) -m tools.lab
+	@$(PY) -m jupyterlab $(if $(NOTEBOOKS),"$(NOTEBOOKS)",lab)
 
 clean: ## remove what was built, and the environment
 	rm -rf _build build *.egg-info .pytest_cache .ruff_cache .hypothesis $(VENV)

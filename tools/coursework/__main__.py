@@ -1,127 +1,114 @@
-"""make assignments, make grade: see `python -m tools.coursework --help`.
+"""make assignments, make grade, make rank: see `python -m tools.coursework --help`.
 
-python -m tools.coursework release                   masters -> student notebooks
-python -m tools.coursework grade --submissions DIR   DIR/<student>/NN-name.ipynb -> CSV, pages
+python -m tools.coursework release                   masters -> student notebooks, and examples
+python -m tools.coursework grade --submissions DIR   DIR/<student>/NN-name.ipynb -> tables, pages
+python -m tools.coursework rank --submissions DIR    the league of an assignment that has one
 """
 
 import argparse
 import os
 import sys
 import tempfile
-from collections.abc import Collection, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from functools import partial
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-import nbformat
-
-from fsps_lite.saving import save
-from tools.coursework import examples, grade, report, sandbox, submission
-from tools.coursework.master import FOLDER, TEXT_STUB, Master, masters, student_version
+from tools.coursework import course, export, rank, sandbox, secret, students
+from tools.coursework.marks import BadMarks
+from tools.coursework.master import FOLDER, masters
+from tools.coursework.release import release
 
 BUILD = Path(__file__).resolve().parents[2] / "build"
-Graded = tuple[report.Result, submission.Submission | None]
-
-
-def release(folder: Path, out: Path, only: str) -> None:
-    """Write the student version of each master, and the example submissions beside them."""
-    out.mkdir(parents=True, exist_ok=True)
-    for master in masters(folder, only):
-        path = out / f"{master.name}.ipynb"
-        save(path, nbformat.writes(student_version(master)) + "\n")
-        print(f"written  {path}")
-    for path in examples.write(folder, out.parent / "examples", only):
-        print(f"written  {path}")
-
-
-def grade_student(folder: Path, room: str, seed: str, name: str, student: Path) -> Graded:
-    """(student, {question: Outcome}, failure) and the submission; for a worker."""
-    (master,) = masters(folder, name)
-    path = student / f"{name}.ipynb"
-    try:
-        handed_in = submission.read(path, {cell.name for cell in master.cells})
-    except submission.Unreadable as error:
-        return (student.name, {}, str(error)), None
-    outcomes = {}
-    for question in master.questions:
-        start = partial(sandbox.Child, room=room)
-        outcomes[question.name] = grade.grade_question(master, question, handed_in, seed, start)
-    return (student.name, outcomes, ""), handed_in
-
-
-def grade_all(folder: Path, submissions: Path, out: Path, seed: str, only: str, jobs: int) -> None:
-    """Grade a folder; each assignment that somebody handed in gets a CSV and a folder of pages."""
-    folders = (path for path in submissions.iterdir() if path.is_dir() and not path.is_symlink())
-    students = sorted(folders)
-    with tempfile.TemporaryDirectory(prefix="coursework-") as room:
-        announce(room)
-        if seed == "0":
-            print("The hidden tests use the public seed: give your own, make grade SEED=secret")
-        for master in masters(folder, only):
-            handed_in = [s for s in students if os.path.lexists(s / f"{master.name}.ipynb")]
-            if not handed_in:
-                continue
-            work = partial(grade_student, folder, room, seed, master.name)
-            with ProcessPoolExecutor(jobs) as pool:
-                results = list(pool.map(work, students))
-            print(f"written  {conclude(master, results, out)}")
-
-
-def announce(room: str) -> None:
-    """Start a child with nothing in it; say what stands between a submission and this machine."""
-    with sandbox.Child([], ["torch", "fsps_lite"], room, seconds=10, megabytes=500) as child:
-        held = (["bubblewrap"] if sandbox.bubblewrap(room) else []) + child.guards
-    print("A submission is held by:", ", ".join(held))
-    if not protected(held):
-        print(
-            "WARNING: here a submission could read your files or use the network. Install "
-            "bubblewrap, or grade on Linux 5.13 or newer, as a user without private files."
-        )
-
-
-def protected(held: Collection[str]) -> bool:
-    """Whether these guards keep a submission from files that it should not see, and a network."""
-    closed = "files" in held and ("no network" in held or "no TCP" in held)
-    return "bubblewrap" in held or closed
-
-
-def conclude(master: Master, results: Sequence[Graded], out: Path) -> Path:
-    """Write the table, the pages and what is left to mark; marks already given are kept."""
-    pages = out / master.name
-    pages.mkdir(parents=True, exist_ok=True)
-    marks, answers = report.read_marks(out / f"{master.name}.to_mark.csv")
-    handed_in = [(result[0], sub) for result, sub in results if sub]
-    rows = report.to_mark(master, handed_in, marks)
-    now = {(row[0], row[1]): row[-1] for row in rows[1:]}
-    marks = {key: mark for key, mark in marks.items() if now.get(key) == answers[key]}
-    marks |= {key: 0 for key, answer in now.items() if answer in ("", TEXT_STUB)}
-    report.write_csv(out / f"{master.name}.to_mark.csv", report.to_mark(master, handed_in, marks))
-    for result, sub in results:
-        text = report.page(master, result, sub, marks)
-        save(pages / f"{result[0]}.md", text)
-    path = out / f"{master.name}.csv"
-    report.write_csv(path, report.table(master, [result for result, _ in results], marks))
-    return path
+SHOWN = 20  # sentences about files that belong to nothing
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m tools.coursework")
-    parser.add_argument("command", choices=["release", "grade"])
+    parser.add_argument("command", choices=["release", "grade", "rank"])
     parser.add_argument("--masters", type=Path, default=FOLDER, help="where the masters lie")
     parser.add_argument("--submissions", type=Path, default=BUILD / "examples")
     parser.add_argument("--out", type=Path, help="default: build/assignments or build/grades")
     parser.add_argument("--only", default="", help="the number of one assignment, like 01")
-    parser.add_argument("--seed", default=os.environ.get("COURSEWORK_SEED", "0"))
+    parser.add_argument("--seed", default=secret.of_environment(), help="your secret, any phrase")
     parser.add_argument("--jobs", type=int, default=min(4, os.cpu_count() or 1))
+    parser.add_argument("--lms", choices=["", *export.FORMATS], default="")
+    parser.add_argument("--roster", type=Path, help="a CSV that Canvas or Moodle exported")
     told = parser.parse_args(arguments)
     if told.command == "release":
-        release(told.masters, told.out or BUILD / "assignments", told.only)
+        for line in release(told.masters, told.out or BUILD / "assignments", told.only):
+            print(line)
         return 0
     if not told.submissions.is_dir():
         parser.error(f"no folder {told.submissions}: make assignments writes build/examples")
+    try:
+        return graded(told) if told.command == "grade" else ranked(told)
+    except BadMarks as error:
+        print("Nothing was graded, because marks that were typed cannot be used:", file=sys.stderr)
+        print("\n".join(error.problems), file=sys.stderr)
+    except ValueError as error:  # of a roster
+        print(f"Nothing was graded: {error}", file=sys.stderr)
+    return 2
+
+
+def graded(told: argparse.Namespace) -> int:
+    """Grade the folder, and print what was done."""
+    chosen = masters(told.masters, told.only)
+    found = students.handed_in(told.submissions, masters(told.masters))
+    people = export.roster(told.roster) if told.roster else []
     out = told.out or BUILD / "grades"
-    grade_all(told.masters, told.submissions, out, told.seed, told.only, told.jobs)
+    all_of = course.Course(chosen, found, out, told.seed, told.jobs, told.lms, people)
+    course.typed(all_of)  # what is wrong with the marks is told before an hour of grading
+    status = introduced(all_of)
+    for line in course.run(all_of) if status == 0 else ():
+        print(line, flush=True)
+    return status
+
+
+def ranked(told: argparse.Namespace) -> int:
+    """Rank the folder, and print what was done."""
+    chosen = [m for m in masters(told.masters, told.only) if rank.has_one(m)]
+    found = students.handed_in(told.submissions, masters(told.masters))
+    all_of = course.Course(chosen, found, told.out or BUILD / "grades", told.seed, told.jobs)
+    status = introduced(all_of)
+    for line in rank.run(all_of) if status == 0 else ():
+        print(line, flush=True)
+    return status
+
+
+def introduced(all_of: course.Course) -> int:
+    """Say what was found and what holds a submission; 1 if there is nothing to grade."""
+    for line in told_of(all_of.found.unmatched):
+        print(line)
+    if not any(all_of.handed_in()):
+        names = ", ".join(master.name for master in all_of.masters)
+        print(f"Nothing was graded: no notebook here belongs to {names}.", file=sys.stderr)
+        return 1
+    print("\n".join([*holding(), *filter(None, [secret.warning(all_of.phrase)])]), flush=True)
     return 0
+
+
+def holding() -> Iterator[str]:
+    """What holds a submission on this machine, and what does not."""
+    with (
+        tempfile.TemporaryDirectory(prefix="coursework-") as room,
+        sandbox.Child([], [], room, seconds=10, megabytes=500) as empty,
+    ):
+        held = empty.guards
+    yield f"A submission is held by: {', '.join(held)}"
+    doors = sandbox.open_doors(held)
+    for door in doors:
+        yield f"WARNING: {door}."
+    if doors:
+        yield (
+            "Close this: install bubblewrap, or grade on Linux 5.13 or newer, or in a virtual "
+            "machine, as a user without private files."
+        )
+
+
+def told_of(sentences: Sequence[str]) -> Iterator[str]:
+    """The first of many sentences, and how many more there are."""
+    yield from sentences[:SHOWN]
+    if len(sentences) > SHOWN:
+        yield f"... and {len(sentences) - SHOWN} more like these"
 
 
 if __name__ == "__main__":

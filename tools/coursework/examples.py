@@ -1,12 +1,8 @@
-"""Submissions made from masters: the supplied examples, and planted wrong solutions.
+"""Submissions made from masters: what a class hands in, and planted wrong solutions.
 
-`NN-name.examples.yaml` beside a master names students and what each does to the student version:
-
-    half-right: {solve: [q1], write: {q2: "def denoise(*given): ..."}, drop: [q3]}
-    no-notebook: {raw: "hello"}
-
-`solve` fills cells with the master's solution (`all`: every one), `write` puts other text into
-cells, `drop` deletes some, `forge` replaces their metadata, and `raw` replaces the whole file.
+Every assignment has the same eight example students: one who is right, one who is half right, one
+who did nothing, and five who make the common mistakes that `NN-name.mistakes.yaml` lists beside the
+master: the first of each question, the second, and so on.
 """
 
 from collections.abc import Collection, Mapping
@@ -17,21 +13,49 @@ import nbformat
 import yaml
 
 from fsps_lite.saving import save
-from tools.coursework.master import Master, Question, masters, student_version
+from tools.coursework.master import FOLDER, Master, Question, masters, student_version
+
+MISTAKES = 5  # students who make some
 
 
 def write(folder: Path, out: Path, only: str = "") -> list[Path]:
-    """Write the example submissions of every master that has some; return the paths."""
+    """Write the example submissions of every master; return the paths."""
     written = []
     for master in masters(folder, only):
-        table = folder / f"{master.name}.examples.yaml"
-        told = yaml.safe_load(table.read_text(encoding="utf-8")) if table.exists() else {}
-        for student, deeds in told.items():
+        for student, deeds in students(master, folder).items():
             path = out / student / f"{master.name}.ipynb"
             path.parent.mkdir(parents=True, exist_ok=True)
             save(path, submission_text(master, **deeds))
             written.append(path)
     return written
+
+
+def students(master: Master, folder: Path = FOLDER) -> dict[str, dict[str, Any]]:
+    """{name: what this student did, as arguments of `submission_text`}."""
+    answers = [question.of("answer") + question.written for question in master.questions]
+    half = [cell.name for cells in answers[::2] for cell in cells]
+    deeds: dict[str, dict[str, Any]] = {
+        "right": {"solve": "all"},
+        "half-right": {"solve": half},
+        "untouched": {},
+    }
+    known = mistakes(master, folder)
+    for k in range(MISTAKES if known else 0):
+        wrong: dict[str, str] = {}
+        for question in master.questions:
+            if question.name in known:
+                wrong |= planted(master, question, known[question.name][k])
+        deeds[f"mistakes-{k + 1}"] = {"solve": "all", "write": wrong}
+    return deeds
+
+
+def mistakes(master: Master, folder: Path = FOLDER) -> dict[str, list[dict[str, Any]]]:
+    """{question: its planted mistakes}; nothing when the master has no list of them."""
+    path = folder / f"{master.name}.mistakes.yaml"
+    found: dict[str, list[dict[str, Any]]] = {}
+    if path.exists():
+        found = yaml.safe_load(path.read_text(encoding="utf-8"))
+    return found
 
 
 def submission_text(
@@ -42,7 +66,11 @@ def submission_text(
     forge: Mapping[str, Any] | None = None,
     raw: str | None = None,
 ) -> str:
-    """The file of a student who did this."""
+    """The file of a student who did this.
+
+    `solve` fills cells with the master's solution (`all`: every one), `write` puts other text into
+    cells, `drop` deletes some, `forge` replaces their metadata, and `raw` replaces the whole file.
+    """
     if raw is not None:
         return raw
     notebook = student_version(master)

@@ -9,29 +9,23 @@ import ast
 import contextlib
 import difflib
 import functools
-import hashlib
 import io
-from collections.abc import Callable, Collection, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
 from types import CodeType
 from typing import Any
 
+from tools.coursework import secret
 from tools.coursework.child import wire
 from tools.coursework.master import Cell, Master, Question
+from tools.coursework.result import Outcome
 from tools.coursework.sandbox import Child, Ended
 from tools.coursework.submission import Submission
 
 Start = Callable[..., Child]  # (cells, imports, seconds=, megabytes=)
 LONGEST = 600  # characters of a remark
 UNANSWERED = "not answered yet"
-
-
-@dataclass
-class Outcome:
-    """What the tests of a question gave: points, and a remark for each test that failed."""
-
-    points: float = 0
-    remarks: list[str] = field(default_factory=list)
+LEANS = "graded in the whole notebook, run from its top: there it gets more points"
 
 
 class Wrong(AssertionError):
@@ -62,45 +56,85 @@ def value_of(name: str, reply: wire.Message) -> Any:
         raise Wrong(f"your `{name}` answered with {error}") from None
 
 
+def grade(master: Master, submission: Submission, phrase: str, start: Start) -> dict[str, Outcome]:
+    """{question: outcome}; `start(cells, imports, seconds=, megabytes=)` starts a child.
+
+    A question that alone does not get all its points is asked once more in the whole notebook,
+    where an answer may lean on what another question or a test defines; unless a process was
+    stopped before, because it would be again.
+    """
+    outcomes: dict[str, Outcome] = {}
+    stopped = False
+    for question in master.questions:
+        found = grade_question(master, question, submission, phrase, start)
+        stopped |= found.stopped
+        answered = not submission.left_out(question)
+        if found.points < question.points and answered and not stopped:
+            whole = in_the_whole(master, question, submission, phrase, start)
+            stopped = whole.stopped
+            found = whole if whole.points > found.points else found
+        outcomes[question.name] = found
+    return outcomes
+
+
 def grade_question(
-    master: Master, question: Question, submission: Submission, seed: str, start: Start
+    master: Master, question: Question, submission: Submission, phrase: str, start: Start
 ) -> Outcome:
-    """The outcome of a question; `start(cells, imports, seconds, megabytes)` starts its child."""
+    """The outcome of a question when only its own cells exist, and those that it needs."""
     if submission.left_out(question):
         return Outcome(remarks=[UNANSWERED] if question.tests else [])
+    cells, lacking = submission.runs(master, question)
+    names = own_names(master, question, phrase)
+    return tested(master, question, cells, lacking, question.seconds, names, start)
+
+
+def in_the_whole(
+    master: Master, question: Question, submission: Submission, phrase: str, start: Start
+) -> Outcome:
+    """The outcome of a question when the notebook was run from its top, in the time of all."""
+    above = master.questions[: master.questions.index(question) + 1]
+    seconds = sum(each.seconds for each in above)
+    cells = submission.whole(master, question)
+    names = own_names(master, question, phrase)
+    outcome = tested(master, question, cells, [], seconds, names, start)
+    outcome.remarks.insert(0, LEANS)
+    return outcome
+
+
+def tested(
+    master: Master,
+    question: Question,
+    cells: Sequence[tuple[str, str]],
+    lacking: Collection[str],
+    seconds: int,
+    names: dict[str, Any],
+    start: Start,
+) -> Outcome:
+    """What the tests of a question give for a child that has run these cells.
+
+    They run in the namespace `names`, and leave there what they define.
+    """
     outcome = Outcome()
     try:
-        with answering(master, question, submission, start) as (child, lacking):
-            names = own_names(master, question, seed)
+        with start(cells, master.imports, seconds=seconds, megabytes=question.megabytes) as child:
             for cell in question.tests:
                 remark = attempt(cell, question, names, child, lacking)
                 outcome.points += 0 if remark else cell.points
                 outcome.remarks += [remark] if remark else []
-    except Ended as ended:  # before the first test
-        outcome.remarks.append(str(ended))
+            outcome.stopped = child.ended is not None
+    except Ended as error:  # before the first test
+        outcome.remarks, outcome.stopped = [str(error)], True
     outcome.remarks = list(dict.fromkeys(outcome.remarks))  # one remark once
     return outcome
 
 
-@contextlib.contextmanager
-def answering(
-    master: Master, question: Question, submission: Submission, start: Start
-) -> Iterator[tuple[Child, list[str]]]:
-    """A child that has run the question's cells, within its limits, and the cells it lacks."""
-    cells, lacking = submission.cells(master, question)
-    limits = {"seconds": question.seconds, "megabytes": question.megabytes}
-    with start(cells, master.imports, **limits) as child:
-        yield child, lacking
-
-
-def own_names(master: Master, question: Question, seed: str) -> dict[str, Any]:
+def own_names(master: Master, question: Question, phrase: str) -> dict[str, Any]:
     """Where the tests run: the master's own set-up, with the seed of the hidden tests."""
     names: dict[str, Any] = {"__name__": "tests"}
     for cell in master.seen_by(question):
         if cell.code and cell.role == "set-up":
             exec(compiled(cell), names)
-    digest = hashlib.sha256(f"{seed}/{master.name}/{question.name}".encode()).digest()
-    return {**names, "SEED": int.from_bytes(digest[:7], "big")}
+    return {**names, "SEED": secret.seed(phrase, master.name, question.name), "SECRET": b""}
 
 
 def attempt(

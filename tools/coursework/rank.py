@@ -10,37 +10,70 @@ the tests measured it here. The rank is by the geometric mean, a figure below 1 
 has no finite figure on one of the problems comes last, unranked.
 """
 
-import argparse
 import math
-import os
-import sys
 import tempfile
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from functools import partial
-from pathlib import Path
 
-from tools.coursework import grade, report, sandbox, submission
-from tools.coursework.master import FOLDER, Master, masters
+from tools.coursework import course, grade, pool, report, sandbox, submission
+from tools.coursework.master import Master
+from tools.coursework.students import HandedIn
 
-BUILD = Path(__file__).resolve().parents[2] / "build"
 Figures = Mapping[str, float]  # of a problem
 
 
-def figures(
-    master: Master, handed_in: submission.Submission, seed: str, start: grade.Start
-) -> Figures:
-    """{problem: figure} of one submission, empty when the tests do not get that far."""
+def has_one(master: Master) -> bool:
+    """Whether an assignment has a league."""
+    return "rank" in master.notebook.metadata["fsps"]
+
+
+def run(all_of: course.Course) -> Iterator[str]:
+    """Write the league of each assignment that has one; say in a line each what was done."""
+    with tempfile.TemporaryDirectory(prefix="coursework-") as room:
+        sandbox.warm(room)
+        for master, handed_in in all_of.handed_in():
+            found, failed = measured(all_of, master, handed_in, room)
+            path = all_of.out / f"{master.name}.league.csv"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            report.write_csv(path, table(found))
+            yield f"written  {path}"
+            yield from (f"{student} has no figure: {why}" for student, why in failed.items())
+
+
+def measured(
+    all_of: course.Course, master: Master, handed_in: Sequence[HandedIn], room: str
+) -> tuple[dict[str, Figures], dict[str, str]]:
+    """{student: figures} of all who handed this assignment in, and why some could not be read."""
+    work = partial(figures, master, all_of.phrase, partial(sandbox.Child, room=room))
+    (question,) = asked(master)
+    seconds = course.PATIENCE * (question.seconds + sandbox.START)
+    theirs = [student for student in handed_in if student.path]
+    pairs = pool.each(work, lambda student, why: ({}, why), theirs, all_of.jobs, seconds)
+    results = {student.student: result for student, result in pairs}
+    found = {student.student: results[student.student][0] for student in theirs}
+    return found, {name: why for name, (_, why) in results.items() if why}
+
+
+def asked(master: Master) -> list[grade.Question]:
+    """The question whose tests measure the figures."""
     told = master.notebook.metadata["fsps"]["rank"]
-    (question,) = [q for q in master.questions if q.name == told["question"]]
-    names = grade.own_names(master, question, seed)
+    return [question for question in master.questions if question.name == told["question"]]
+
+
+def figures(
+    master: Master, phrase: str, start: grade.Start, student: HandedIn
+) -> tuple[Figures, str]:
+    """{problem: figure} of one submission, empty when the tests do not get that far, and why."""
+    (question,) = asked(master)
     try:
-        with grade.answering(master, question, handed_in, start) as (child, lacking):
-            for cell in question.tests:
-                grade.attempt(cell, question, names, child, lacking)
-    except sandbox.Ended:
-        return {}
-    found: Figures = names.get(told["figures"], {})
-    return found
+        handed_in = submission.read(student.path or "", master)
+    except submission.Unreadable as error:
+        return {}, str(error)
+    cells, lacking = handed_in.runs(master, question)
+    names = grade.own_names(master, question, phrase)
+    grade.tested(master, question, cells, lacking, question.seconds, names, start)
+    found: Figures = names.get(master.notebook.metadata["fsps"]["rank"]["figures"], {})
+    return found, ""
 
 
 def overall(found: Figures, problems: Collection[str]) -> float:
@@ -64,38 +97,3 @@ def table(results: Mapping[str, Figures]) -> list[list[str]]:
         place = str(1 + scores.index(score)) if ranked else ""
         rows.append([place, report.plain(student), f"{score:.2f}" if ranked else "", *each])
     return rows
-
-
-def main(arguments: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="python -m tools.coursework.rank")
-    parser.add_argument("--masters", type=Path, default=FOLDER, help="where the masters lie")
-    parser.add_argument("--submissions", type=Path, default=BUILD / "examples")
-    parser.add_argument("--out", type=Path, default=BUILD / "grades")
-    parser.add_argument("--seed", default=os.environ.get("COURSEWORK_SEED", "0"))
-    told = parser.parse_args(arguments)
-    told.out.mkdir(parents=True, exist_ok=True)
-    for master in masters(told.masters):
-        if "rank" in master.notebook.metadata["fsps"]:
-            path = told.out / f"{master.name}.league.csv"
-            report.write_csv(path, table(results(master, told.submissions, told.seed)))
-            print(f"written  {path}")
-    return 0
-
-
-def results(master: Master, folder: Path, seed: str) -> dict[str, Figures]:
-    """{student: {problem: figure}} for all who handed this assignment in."""
-    found: dict[str, Figures] = {}
-    with tempfile.TemporaryDirectory(prefix="coursework-") as room:
-        start = partial(sandbox.Child, room=room)
-        for path in sorted(folder.glob(f"*/{master.name}.ipynb")):
-            try:
-                handed_in = submission.read(path, {cell.name for cell in master.cells})
-            except submission.Unreadable:
-                found[path.parent.name] = {}
-                continue
-            found[path.parent.name] = figures(master, handed_in, seed, start)
-    return found
-
-
-if __name__ == "__main__":
-    sys.exit(main())

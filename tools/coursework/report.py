@@ -1,36 +1,40 @@
-"""What teachers and students read: a table, a page for each student, and what is left to mark."""
+"""The table that teachers read, and the cells, names and files that all tables share."""
 
 import csv
+import hashlib
 import io
-from collections.abc import Iterable, Mapping
+import re
+import unicodedata
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 
 from fsps_lite.saving import save
-from tools.coursework.grade import Outcome
 from tools.coursework.master import Master, Question
-from tools.coursework.submission import Submission
+from tools.coursework.result import Outcome, Result
 
-Result = tuple[str, dict[str, Outcome], str]  # student, outcomes by question, failure
-Marks = dict[tuple[str, str], float]  # of (student, question), given by a person
-NUMBER = ("=", "+", "-", "@", "\t", "\r")  # with which a spreadsheet would take text for a formula
-TO_MARK = ["student", "question", "of", "points", "rubric", "answer"]
+Points = Mapping[tuple[str, str], float]  # of (student, question), given by a person
+NOT_HANDED_IN = "not handed in"
+BOM = "\ufeff"  # in front of UTF-8: without it Excel reads accents as two letters each
+LONGEST = 20_000  # characters of an answer that are shown; a cell of Excel holds 32,767
+# What a spreadsheet may take for a formula. Quotes in front count, so that `unplain` can tell.
+FORMULA = re.compile(r"'*(?:[\s\ufeff\u200b]*[=+\-@＝＋－＠]|[\t\r\n])")  # noqa: RUF001
+UNPRINTABLE = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff]")
+SEPARATOR_LINE = re.compile(r'"?sep=(.)"?[,;\t]*(?:\r\n|\r|\n)', re.IGNORECASE)
+SAFE_NAME = re.compile(r"[a-z0-9_][a-z0-9_.-]*")
+RESERVED = re.compile(r"(?:con|prn|aux|nul|com\d|lpt\d)(?:\.|$)")  # on Windows, with any ending
 
 
-def table(master: Master, results: Iterable[Result], marks: Marks) -> list[list[str]]:
+def table(master: Master, results: Iterable[Result], marks: Points) -> list[list[str]]:
     """The rows of the CSV, the head first."""
     names = [question.name for question in master.questions]
-    rows = [["student", *names, "total", "of", "status", *(f"feedback {n}" for n in names)]]
-    most = sum(q.points + q.written_points for q in master.questions)
-    for student, outcomes, failure in results:
-        points, remarks, left = [], [], []
-        for question in master.questions:
-            value, remark = points_of(question, outcomes, marks.get((student, question.name)))
-            points.append(value)
-            remarks.append(remark)
-            left += [question.name] if value is None else []
-        status = f"failed: {failure}" if failure else "to mark: " + " ".join(left) if left else "ok"
-        total = sum(value for value in points if value is not None)
-        rows.append([student, *map(tidy, points), tidy(total), tidy(most), status, *remarks])
+    feedback = [f"feedback {name}" for name in names]
+    rows = [["student", *names, "total", "of", "status", *feedback, "notes", "page"]]
+    for result in results:
+        graded = [points_of(q, result.outcomes, mark(marks, result, q)) for q in master.questions]
+        points, remarks = [value for value, _ in graded], [remark for _, remark in graded]
+        told = [*map(tidy, points), tidy(total(points)), tidy(most(master))]
+        last = ["; ".join(result.notes), file_name(result.student)]
+        rows.append([result.student, *told, status(master, result, marks), *remarks, *last])
     return [[plain(entry) for entry in row] for row in rows]
 
 
@@ -47,66 +51,138 @@ def points_of(
     return (outcome.points + mark, remark) if mark is not None else (None, remark)
 
 
+def mark(marks: Points, result: Result, question: Question) -> float | None:
+    """What a person gave, if anything."""
+    return marks.get((result.student, question.name))
+
+
+def total(points: Iterable[float | None]) -> float:
+    """The sum, where what is left to mark counts as nothing."""
+    return sum(value for value in points if value is not None)
+
+
+def most(master: Master) -> float:
+    """The points of the whole assignment."""
+    return sum(q.points + q.written_points for q in master.questions)
+
+
+def status(master: Master, result: Result, marks: Points) -> str:
+    """`ok`, or what stands between this student and a grade."""
+    if result.failure:
+        missing = result.failure == NOT_HANDED_IN
+        return NOT_HANDED_IN if missing else f"failed: {result.failure}"
+    each = {
+        q.name: points_of(q, result.outcomes, mark(marks, result, q))[0] for q in master.questions
+    }
+    left = [name for name, points in each.items() if points is None]
+    return "to mark: " + " ".join(left) if left else "ok"
+
+
+def title(master: Master) -> str:
+    """The assignment's own heading, or its file name where it has none."""
+    for cell in master.notebook.cells:
+        found = re.search(r"^# (.+)$", cell.source, re.MULTILINE)
+        if cell.cell_type == "markdown" and found:
+            return found.group(1).strip()
+    return master.name
+
+
 def tidy(value: float | None) -> str:
-    """3.0 as 3, and nothing for what is left to mark."""
-    return "" if value is None else f"{value:g}"
+    """3.0 as 3, and nothing for what is left to mark. Never 1e-05, which no one would type."""
+    return "" if value is None else f"{value:.10f}".rstrip("0").rstrip(".")
+
+
+def printable(text: str) -> str:
+    """The text with `\\n` at the end of each line, and U+FFFD for what cannot be shown."""
+    return UNPRINTABLE.sub("\ufffd", text.replace("\r\n", "\n").replace("\r", "\n"))
 
 
 def plain(entry: object) -> str:
     """Text that no spreadsheet runs."""
     text = str(entry)
-    return "'" + text if text.startswith(NUMBER) else text
+    return "'" * bool(FORMULA.match(text)) + printable(text)
 
 
-def page(master: Master, result: Result, submission: Submission | None, marks: Marks) -> str:
-    """The page of one student, in Markdown."""
-    student, outcomes, failure = result
-    lines = [f"# {master.name}: {student}", ""]
-    if failure:
-        lines += [f"Your submission could not be graded: {failure}.", ""]
-    for question in master.questions:
-        mark = marks.get((student, question.name))
-        points, remark = points_of(question, outcomes, mark)
-        most = tidy(question.points + question.written_points)
-        lines += [f"## {question.name}: {tidy(points) or 'to be marked, out'} of {most}", ""]
-        lines += [f"You can afterwards: {question.objective}.", "", quoted(remark), ""]
-        answers = [submission.answer(c.name) for c in question.written] if submission else []
-        for answer in answers:
-            lines += ["Your answer:", "", quoted(answer), ""]
-    return "\n".join(lines)
+def unplain(cell: str) -> str:
+    """The text of which `plain` made this cell."""
+    quoted = cell.startswith("'") and FORMULA.match(cell[1:])
+    return cell[1:] if quoted else cell
 
 
-def quoted(text: str) -> str:
-    """Text of a student or a test as a block of code, so that no mark-up in it counts."""
-    return "\n".join(f"    {line}" for line in text.splitlines())
+def cut(text: str) -> str:
+    """The text, or its beginning with a sentence that says how much is not shown."""
+    if len(text) <= LONGEST:
+        return text
+    left = len(text) - LONGEST
+    return f"{text[:LONGEST]}\n[Cut here: {left:,} more characters stand in the notebook.]"
 
 
-def read_marks(path: Path) -> tuple[Marks, dict[tuple[str, str], str]]:
-    """Points that a person wrote into `to_mark.csv`, {(student, question): points}, and answers."""
-    if not path.exists():
-        return {}, {}
-    with path.open(newline="", encoding="utf-8") as file:
-        rows = list(csv.DictReader(file))
-    done = {(r["student"], r["question"]): float(r["points"]) for r in rows if r["points"].strip()}
-    return done, {(r["student"], r["question"]): r["answer"] for r in rows}
+def file_name(student: str) -> str:
+    """The name of a student's page, safe and different from all others on every file system.
 
-
-def to_mark(
-    master: Master, submissions: Iterable[tuple[str, Submission]], marks: Marks
-) -> list[list[str]]:
-    """The rows of `to_mark.csv`, the head first: written answers, with the points given so far."""
-    rows = [TO_MARK]
-    for student, submission in submissions:
-        for question in master.questions:
-            for cell in question.written:
-                mark = marks.get((student, question.name))
-                answer = plain(submission.answer(cell.name))
-                told = [tidy(cell.points), tidy(mark), question.rubric]
-                rows.append([plain(student), question.name, *told, answer])
-    return rows
+    Only a name in lower-case ASCII stays as it is. Every other gets a hash: macOS and Windows would
+    take Ada for ada, and macOS two spellings of an accent for one.
+    """
+    ours = re.search(r"-[0-9a-f]{8}$", student)  # as if it had a hash already
+    if (
+        SAFE_NAME.fullmatch(student)
+        and len(student) <= 100
+        and not (ours or RESERVED.match(student))
+    ):
+        return f"{student}.html"
+    letters = unicodedata.normalize("NFKD", student).encode("ascii", "ignore").decode().lower()
+    stem = re.sub(r"[^a-z0-9]+", "-", letters).strip("-")[:80] or "student"
+    digest = hashlib.sha256(student.encode("utf-8", "surrogatepass")).hexdigest()
+    return f"{stem}-{digest[:8]}.html"
 
 
 def write_csv(path: Path, rows: Iterable[Iterable[str]]) -> None:
+    """Write a table in the form that Excel, LibreOffice and the usual imports all read."""
     text = io.StringIO(newline="")
-    csv.writer(text, lineterminator="\n").writerows(rows)
-    save(path, text.getvalue())
+    csv.writer(text, lineterminator="\r\n").writerows(rows)
+    save(path, BOM + text.getvalue())
+
+
+def read_csv(data: bytes, heads: Collection[str]) -> list[list[str]]:
+    """The rows of a table that a spreadsheet saved, as that numbers them: empty ones too.
+
+    The row with the names of the columns tells the separator: `heads` are some of those names.
+    Raises a ValueError where quotes do not pair up, since rows would be lost without a word.
+    """
+    text = decoded(data)
+    told = SEPARATOR_LINE.match(text)
+    text = text[told.end() :] if told else text
+    separator = told.group(1) if told else max(",;\t", key=lambda s: _fits(text, s, heads))
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
+    try:
+        return list(reader)
+    except csv.Error as error:
+        hint = "does each cell that begins with a quote also end with one?"
+        raise ValueError(f"near line {reader.line_num}: {error}; {hint}") from None
+
+
+def decoded(data: bytes) -> str:
+    """Text in UTF-8 or UTF-16 of either kind, and in cp1252 where it is none of them."""
+    if data[:2] in (b"\xff\xfe", b"\xfe\xff"):
+        return data.decode("utf-16", "replace")
+    if b"\0" in data[:2]:  # UTF-16 that does not say so: every head begins with a Latin letter
+        return data.decode("utf-16-be" if data[:1] == b"\0" else "utf-16-le", "replace")
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        return data.decode("cp1252", "replace")
+
+
+def column_name(cell: str) -> str:
+    """The name of a column, whoever retyped it."""
+    return " ".join(cell.strip(" \t'\ufeff").split()).casefold()
+
+
+def _fits(text: str, separator: str, heads: Collection[str]) -> int:
+    """How many of the heads the first row has, when it is read with this separator."""
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator)
+    try:
+        first = next((row for row in reader if any(map(str.strip, row))), [])
+    except csv.Error:
+        return 0
+    return len({column_name(cell) for cell in first} & {column_name(head) for head in heads})

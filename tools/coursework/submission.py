@@ -1,97 +1,173 @@
 """What a student handed in, read as text and nothing more: nothing here runs a cell."""
 
-import json
 from collections import defaultdict
-from collections.abc import Collection
-from dataclasses import dataclass, field
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from tools.coursework.master import Master, Question, student_source
+from tools.coursework.master import QUESTION, TEXT_STUB, Cell, Master, Question, student_source
+from tools.coursework.notebook import LARGEST, Unreadable, load
+from tools.coursework.places import StudentCell, place, plain, prose
 
-Sources = defaultdict[str | None, list[str]]  # of a cell's name, or of what stands before any
-LARGEST = 20_000_000  # bytes: a notebook with figures has one or two million
-
-
-class Unreadable(Exception):
-    """The file is no submission; the message says why, in words for the student."""
+__all__ = ["LARGEST", "StudentCell", "Submission", "Unreadable", "read"]
+Runs = list[tuple[str, str]]  # (name, source) of what the child runs, in order
+Side = tuple[str, str | None]  # ("before" or "after", a cell's name); None is the top
 
 
-@dataclass
+@dataclass(frozen=True)
 class Submission:
-    """The sources of a notebook: of each named cell, and of the cells added after it."""
+    """The student's cells in the order of the notebook, and what was done to read them."""
 
-    code: Sources = field(default_factory=lambda: defaultdict(list))
-    text: Sources = field(default_factory=lambda: defaultdict(list))
-    added: Sources = field(default_factory=lambda: defaultdict(list))
+    cells: Sequence[StudentCell] = ()
+    notes: Sequence[str] = ()
 
-    def cells(self, master: Master, question: Question) -> tuple[list[tuple[str, str]], list[str]]:
-        """What the child runs for a question, [(name, source), ...], and the cells that it lacks.
+    def runs(self, master: Master, question: Question) -> tuple[Runs, list[str]]:
+        """What the child runs for a question alone, and the names of the answers that it lacks.
 
         Locked cells come from the master, answers from the student, and tests from neither.
         """
-        run, lacking = self._extra(None), []
+        added = self._added()
+        run, lacking = labelled(("after", None), added), []
         for cell in master.seen_by(question):
+            mine = self._copies(cell.name)
+            run += labelled(("before", cell.name), added)
             if cell.code and cell.role == "set-up":
-                run.append((cell.name, cell.source))
-            elif cell.code and cell.role == "answer" and cell.name in self.code:
-                run.append((cell.name, "\n".join(self.code[cell.name])))
+                run += with_changes(cell, mine)
             elif cell.code and cell.role == "answer":
-                lacking.append(cell.name)
-            run += self._extra(cell.name)
+                run += [(nth(cell.name, n), source) for n, source in enumerate(mine)]
+                lacking += [] if mine else [cell.name]
+            run += labelled(("after", cell.name), added)
         return run, lacking
+
+    def whole(self, master: Master, question: Question) -> Runs:
+        """The notebook as the student had it, down to the last cell of this question.
+
+        Tests stand there as they were handed out. Locked cells that were deleted come from the
+        master: the common ones first, and those of the question last.
+        """
+        known = {cell.name: cell for cell in master.cells}
+        kept = [c for c in self.cells[: self._end(question)] if c.kind == "code" and not c.given]
+        there = {cell.name for cell in kept}
+        locked = [c for c in master.seen_by(question) if c.code and c.role == "set-up"]
+        lost = [cell for cell in locked if cell.name not in there]
+        run = [(cell.name, cell.source) for cell in lost if cell.question is None]
+        for at, cell in enumerate(kept):
+            ours = known.get(cell.name) if cell.name else None
+            if cell.added:
+                run.append((f"an added cell ({at + 1})", cell.source))
+            elif ours and ours.code and ours.role == "answer":
+                run.append((ours.name, cell.source))
+            elif ours and ours.code:
+                run += with_changes(ours, [cell.source])
+        return run + [(cell.name, cell.source) for cell in lost if cell.question is not None]
 
     def left_out(self, question: Question) -> bool:
         """Whether all cells of the question stand as they were given out, so nothing need run."""
-        answers = question.of("answer")
-        same = [self.code.get(cell.name) == [student_source(cell)] for cell in answers]
-        return all(same) and not any(cell.name in self.added for cell in question.cells)
+        names = {cell.name for cell in question.cells}
+        for cell in question.of("answer"):
+            copies, stub = self._copies(cell.name), student_source(cell).split()
+            if not copies or any(source.split() != stub for source in copies):
+                return False
+        return not any(name in names for _, name in self._added())
 
-    def _extra(self, name: str | None) -> list[tuple[str, str]]:
-        return [(f"a cell added after {name}", source) for source in self.added.get(name, [])]
+    def code(self, question: Question) -> str:
+        """The student's code for a question: the answers, and the cells added to them."""
+        names = {cell.name for cell in question.cells}
+        answers = {cell.name for cell in question.of("answer")}
+        beside = {at for at, (_, name) in self._beside().items() if name in names}
+        found = [
+            cell.source
+            for at, cell in enumerate(self.cells)
+            if at in beside or (cell.kind == "code" and cell.name in answers)
+        ]
+        return "\n\n".join(source.strip("\n") for source in found)
 
-    def answer(self, name: str) -> str:
-        """The text of a written answer."""
-        return "\n\n".join(self.text.get(name, [])).strip()
+    def written(self, question: Question) -> str:
+        """The written answer: its cells, of any kind, and the texts added around them."""
+        names = {cell.name for cell in question.written}
+        own = [at for at, cell in enumerate(self.cells) if cell.name in names]
+        around = [found for at in own for step in (1, -1) for found in self._texts(at + step, step)]
+        sources = [self.cells[at].source for at in sorted({*own, *around})]
+        return "\n\n".join(filter(None, (s.replace(TEXT_STUB, "").strip() for s in sources)))
+
+    def _texts(self, at: int, step: int) -> Collection[int]:
+        """The places from here on, without a gap, where the student added sentences."""
+        found = []
+        while 0 <= at < len(self.cells) and self.cells[at].name is None:
+            cell = self.cells[at]
+            if cell.given or (cell.kind == "code" and cell.added and not prose(cell.source)):
+                break
+            found.append(at)
+            at += step
+        return found
+
+    def _copies(self, name: str) -> list[str]:
+        """The code under this name, once for each copy of the cell."""
+        return [cell.source for cell in self.cells if cell.name == name and cell.kind == "code"]
+
+    def _end(self, question: Question) -> int:
+        """Where the question ends in the notebook; the end of all if it has no cell there."""
+        names = {cell.name for cell in question.cells}
+        last = [at for at, cell in enumerate(self.cells) if cell.name in names]
+        end = last[-1] + 1 if last else len(self.cells)
+        while end < len(self.cells) and self.cells[end].name is None and not self.cells[end].given:
+            end += 1
+        return end
+
+    def _beside(self) -> dict[int, Side]:
+        """Where each added code cell belongs: after the named cell above it, as a rule.
+
+        Below the heading of the next question, it belongs before that one's first cell.
+        """
+        found: dict[int, Side] = {}
+        last, headed, waiting = None, False, list[int]()
+        for at, cell in enumerate(self.cells):
+            if cell.name is not None:
+                found |= dict.fromkeys(waiting, ("before", cell.name))
+                last, headed, waiting = cell.name, False, []
+            elif cell.given:
+                headed = last is not None and QUESTION.match(last) is not None
+            elif cell.kind == "code" and cell.added and headed:
+                waiting.append(at)
+            elif cell.kind == "code" and cell.added:
+                found[at] = ("after", last)
+        return found | dict.fromkeys(waiting, ("after", last))
+
+    def _added(self) -> dict[Side, list[str]]:
+        """The sources of the added code cells, by where they belong."""
+        added = defaultdict(list)
+        for at, side in sorted(self._beside().items()):
+            added[side].append(self.cells[at].source)
+        return dict(added)
 
 
-def read(path: str | Path, names: Collection[str]) -> Submission:
-    """The submission in a file, of an assignment with cells of these names."""
-    submission = Submission()
-    last: str | None = None
-    for cell in notebook_cells(Path(path)):
-        kind, source, name = parts(cell)
-        if name in names:
-            last = name
-            (submission.code if kind == "code" else submission.text)[name].append(source)
-        elif kind == "code":
-            submission.added[last].append(source)
-    return submission
+def labelled(side: Side, added: dict[Side, list[str]]) -> Runs:
+    """The cells that were added on one side of a cell."""
+    where = f"{side[0]} {side[1]}" if side[1] else "at the top"
+    return [(f"a cell added {where}", source) for source in added.get(side, [])]
 
 
-def notebook_cells(path: Path) -> list[Any]:
-    """The list of cells in a file. Raises Unreadable."""
-    if path.is_symlink() or not path.is_file():
-        raise Unreadable("there is no such file" if not path.is_symlink() else "it is a link")
-    if path.stat().st_size > LARGEST:
-        raise Unreadable(f"it has more than {LARGEST // 1_000_000} MB: clear its outputs")
-    try:
-        cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
-    except (ValueError, KeyError, TypeError, RecursionError) as error:
-        raise Unreadable(f"it is not a notebook ({type(error).__name__})") from None
-    if not isinstance(cells, list):
-        raise Unreadable("it is not a notebook (its cells are no list)")
-    return cells
+def with_changes(cell: Cell, mine: Sequence[str]) -> Runs:
+    """A locked cell as the student changed it, if so, and then as it was handed out.
+
+    A test cell too: who adds an import there leans on it, and what else it holds cannot harm.
+    """
+    ours = cell.source if cell.role == "set-up" else student_source(cell)
+    changed = [source for source in mine if plain(source) not in ("", plain(ours))]
+    runs = [(f"{cell.name}, as you changed it", source) for source in changed]
+    return [*runs, (cell.name, ours)]
 
 
-def parts(cell: Any) -> tuple[object, str, str]:
-    """Kind, source and name of a cell, whatever else may stand in its place."""
-    cell = cell if isinstance(cell, dict) else {}
-    source = cell.get("source", "")
-    if isinstance(source, list):
-        source = "".join(line for line in source if isinstance(line, str))
-    metadata = cell.get("metadata")
-    told = metadata.get("nbgrader") if isinstance(metadata, dict) else None
-    name = told.get("grade_id") if isinstance(told, dict) else None
-    name = name if isinstance(name, str) else cell.get("id")  # the release gives both
-    return cell.get("cell_type"), source if isinstance(source, str) else "", str(name)
+def nth(name: str, number: int) -> str:
+    """The name of a cell, and of its copies."""
+    return name if number == 0 else f"{name} (copy {number + 1})"
+
+
+def read(path: str | Path, master: Master) -> Submission:
+    """The submission in a file. Raises Unreadable, and nothing else."""
+    notebook = load(Path(path))
+    cells, moved = place(notebook.cells, master)
+    one = "1 cell was known by its place: its name was lost"
+    several = f"{moved} cells were known by their place: their names were lost"
+    found = [] if moved == 0 else [one if moved == 1 else several]
+    return Submission(tuple(cells), tuple(notebook.notes + found))
