@@ -12,7 +12,6 @@ from pathlib import Path
 import nbformat
 import pytest
 import torch
-import yaml
 from nbclient import NotebookClient
 
 from fsps_lite import Problem
@@ -23,15 +22,10 @@ from tools.execute import KERNEL_ENV, TIMEOUT
 
 # The grader's processes have no shape checks either.
 pytestmark = pytest.mark.usefixtures("unchecked")
-HERE = Path(__file__).resolve().parent / "assignments"
 MASTERS = {master.name: master for master in masters()}
 # What holds for two draws of the inputs is no luck of one.
 SEEDS = ["a secret", pytest.param("another", marks=pytest.mark.long)]
 FEWEST = 5  # planted mistakes a question
-
-
-def planted(name):
-    return yaml.safe_load((HERE / f"{name}.yaml").read_text(encoding="utf-8"))
 
 
 QUESTIONS = [(m.name, q.name) for m in MASTERS.values() for q in m.questions if q.tests]
@@ -42,7 +36,7 @@ MISTAKES = [
         marks=[pytest.mark.long] if mistake.get("long") else [],
     )
     for name in MASTERS
-    for question, mistakes in planted(name).items()
+    for question, mistakes in examples.mistakes(MASTERS[name]).items()
     for mistake in mistakes
 ]
 by_master = pytest.mark.parametrize("name", MASTERS)
@@ -55,7 +49,7 @@ def child():
     sys.path.insert(0, str(CHILD))
     names = runpy.run_path(str(CHILD / "__main__.py"), run_name="child")
     sys.path.remove(str(CHILD))
-    return names
+    return names | {"run": names["cells"].run}
 
 
 @pytest.fixture(scope="module")
@@ -66,6 +60,8 @@ def start(child):
     """
 
     class Local:
+        ended = None
+
         def __init__(self, cells, imports, seconds, megabytes):
             self.names = {"__name__": "submission"}
             self.failures = child["run"](cells, self.names)
@@ -133,7 +129,7 @@ def outcome(start, tmp_path, name, question, seed="0", **deeds):
     master = MASTERS[name]
     path = tmp_path / "submission.ipynb"
     path.write_text(examples.submission_text(master, **deeds), encoding="utf-8")
-    handed_in = submission.read(path, {cell.name for cell in master.cells})
+    handed_in = submission.read(path, master)
     (found,) = [q for q in master.questions if q.name == question]
     return found, grade.grade_question(master, found, handed_in, seed, start)
 
@@ -168,7 +164,7 @@ def test_a_mistake_gets_what_it_deserves(start, tmp_path, name, question, mistak
 @by_master
 def test_each_question_has_mistakes_and_says_what_it_is_for(name):
     master = MASTERS[name]
-    mistakes = planted(name)
+    mistakes = examples.mistakes(master)
     assert set(mistakes) == {q.name for q in master.questions if q.tests}
     assert {q: len(m) for q, m in mistakes.items() if len(m) < FEWEST} == {}
     assert all(q.objective and q.chapters and (q.rubric or not q.written) for q in master.questions)
