@@ -6,6 +6,7 @@ import sys
 
 import pytest
 
+from tools.coursework import __main__ as tool
 from tools.coursework import examples, rank
 from tools.coursework.master import read
 
@@ -102,16 +103,10 @@ def test_a_figure_counts_also_below_the_threshold_and_a_forged_one_does_not(mast
     broken = tmp_path / "submissions" / "broken" / "09-race.ipynb"
     broken.parent.mkdir()
     broken.write_text("no notebook", encoding="utf-8")
-    arguments = [
-        "--masters",
-        tmp_path,
-        "--submissions",
-        tmp_path / "submissions",
-        "--out",
-        tmp_path,
-    ]
-    assert rank.main(list(map(str, arguments))) == 0
-    with (tmp_path / "09-race.league.csv").open(newline="", encoding="utf-8") as file:
+    places = {"--masters": tmp_path, "--submissions": tmp_path / "submissions", "--out": tmp_path}
+    told = [str(word) for pair in places.items() for word in pair]
+    assert tool.main(["rank", *told]) == 0
+    with (tmp_path / "09-race.league.csv").open(newline="", encoding="utf-8-sig") as file:
         rows = list(csv.reader(file))
     assert [row[:3] for row in rows[1:4]] == [
         ["1", "exact", "1.00"],

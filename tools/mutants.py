@@ -103,6 +103,8 @@ NOT_ASKED = {
     *("environment", "house", "imports", "matrix", "moved", "skeletons"),
     *("execute", "html", "mutants", "nbgrader", "nbval_plugin", "package", "rank", "readme"),
     *("references", "twins", "vendor"),
+    *("attacks", "dry_run", "export", "marks", "page", "sandbox", "students", "submission"),
+    *("teaching", "unlucky"),
 }
 # What a chapter calls to reach a module that is not part of the public interface.
 REACHED = {
