@@ -7,7 +7,6 @@ import re
 import runpy
 import subprocess
 import sys
-from pathlib import Path
 
 import nbformat
 import pytest

@@ -13,8 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tools.coursework import __main__ as tool
-from tools.coursework import examples, grade, notebook, pool, report, sandbox, secret, students
-from tools.coursework.child import cells, wire
+from tools.coursework import examples, grade, pool, report, sandbox, secret
+from tools.coursework.child import wire
 from tools.coursework.master import FOLDER, masters, without
 from tools.handout import hand_out
 

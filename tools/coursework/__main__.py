@@ -6,6 +6,7 @@ python -m tools.coursework rank --submissions DIR    the league of an assignment
 """
 
 import argparse
+import io
 import os
 import sys
 import tempfile
@@ -33,6 +34,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--lms", choices=["", *export.FORMATS], default="")
     parser.add_argument("--roster", type=Path, help="a CSV that Canvas or Moodle exported")
     told = parser.parse_args(arguments)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # a name need not be one that the terminal has
+            stream.reconfigure(errors="backslashreplace")
     if told.command == "release":
         for line in release(told.masters, told.out or BUILD / "assignments", told.only):
             print(line)

@@ -11,11 +11,14 @@ from typing import Any
 import jupytext
 import nbformat
 
+from tools.notebooks import Book, Numbers, book_numbers, local_numbers, plain_text
+
 FOLDER = Path(__file__).resolve().parents[2] / "book" / "assignments"
 SECONDS, MEGABYTES = 10, 1000  # for a question: of computing, and above what the imports take
 QUESTION = re.compile(r"(q\d+)(-|$)")
 CODE_STUB = "# YOUR CODE HERE\nraise NotImplementedError()"
 TEXT_STUB = "YOUR ANSWER HERE"
+MYST = re.compile(r"\{[\w:-]+\}`|^```\{|^:::", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -111,6 +114,7 @@ class Master:
 def read(path: str | Path) -> Master:
     """The master in a file. Raises a ValueError that names the cell that breaks the format."""
     notebook = jupytext.read(path, fmt="md:myst")
+    read_plainly(notebook, Path(path).stem)
     master = Master(Path(path).stem, notebook)
     for cell in notebook.cells:
         if cell.cell_type == "code" and "nbgrader" not in cell.metadata:
@@ -122,6 +126,26 @@ def read(path: str | Path) -> Master:
     if twice or unknown:
         raise ValueError(f"{path}: cells named twice {twice}, questions that differ {unknown}")
     return master
+
+
+def read_plainly(notebook: nbformat.NotebookNode, name: str) -> None:
+    """Turn the text between the cells into what every notebook shows well: no MyST, no labels."""
+    texts = [
+        cell
+        for cell in notebook.cells
+        if cell.cell_type == "markdown" and "nbgrader" not in cell.metadata
+    ]
+    if any(MYST.search(cell.source) for cell in texts):
+        home, sources = f"assignments/{name}", [cell.source for cell in texts]
+        numbers = local_numbers(of_the_book(), home, sources)
+        for cell in texts:
+            cell.source = plain_text(cell.source, numbers)
+
+
+@functools.cache
+def of_the_book() -> Numbers:
+    """The numbers of the book's chapters and equations, of which assignments speak."""
+    return book_numbers(Book())
 
 
 def masters(folder: Path = FOLDER, chosen: str = "") -> list[Master]:

@@ -17,7 +17,9 @@ NOT_HANDED_IN = "not handed in"
 BOM = "\ufeff"  # in front of UTF-8: without it Excel reads accents as two letters each
 LONGEST = 20_000  # characters of an answer that are shown; a cell of Excel holds 32,767
 # What a spreadsheet may take for a formula. Quotes in front count, so that `unplain` can tell.
+# After a separator or a line end too: where lists are separated by `;`, cells begin there.
 FORMULA = re.compile(r"'*(?:[\s\ufeff\u200b]*[=+\-@＝＋－＠]|[\t\r\n])")  # noqa: RUF001
+INSIDE = re.compile(r"([;,\t\n][ \u00a0\ufeff\u200b\"]*)('*)(?=[=+\-@＝＋－＠])")  # noqa: RUF001
 UNPRINTABLE = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff]")
 SEPARATOR_LINE = re.compile(r'"?sep=(.)"?[,;\t]*(?:\r\n|\r|\n)', re.IGNORECASE)
 SAFE_NAME = re.compile(r"[a-z0-9_][a-z0-9_.-]*")
@@ -100,13 +102,15 @@ def printable(text: str) -> str:
 def plain(entry: object) -> str:
     """Text that no spreadsheet runs."""
     text = str(entry)
-    return "'" * bool(FORMULA.match(text)) + printable(text)
+    shown = INSIDE.sub(r"\1'\2", printable(text))
+    return "'" * bool(FORMULA.match(text)) + shown
 
 
 def unplain(cell: str) -> str:
     """The text of which `plain` made this cell."""
     quoted = cell.startswith("'") and FORMULA.match(cell[1:])
-    return cell[1:] if quoted else cell
+    shown = cell[1:] if quoted else cell
+    return INSIDE.sub(lambda found: found[1] + found[2][1:], shown)
 
 
 def cut(text: str) -> str:
@@ -123,7 +127,7 @@ def file_name(student: str) -> str:
     Only a name in lower-case ASCII stays as it is. Every other gets a hash: macOS and Windows would
     take Ada for ada, and macOS two spellings of an accent for one.
     """
-    ours = re.search(r"-[0-9a-f]{8}$", student)  # as if it had a hash already
+    ours = re.search(r"-[0-9a-f]{16}$", student)  # as if it had a hash already
     if (
         SAFE_NAME.fullmatch(student)
         and len(student) <= 100
@@ -133,7 +137,7 @@ def file_name(student: str) -> str:
     letters = unicodedata.normalize("NFKD", student).encode("ascii", "ignore").decode().lower()
     stem = re.sub(r"[^a-z0-9]+", "-", letters).strip("-")[:80] or "student"
     digest = hashlib.sha256(student.encode("utf-8", "surrogatepass")).hexdigest()
-    return f"{stem}-{digest[:8]}.html"
+    return f"{stem}-{digest[:16]}.html"
 
 
 def write_csv(path: Path, rows: Iterable[Iterable[str]]) -> None:

@@ -41,6 +41,7 @@ ENVIRONMENT = {
     "MKL_NUM_THREADS": "1",
     "OPENBLAS_NUM_THREADS": "1",
     "MPLBACKEND": "agg",
+    "TORCHDYNAMO_DISABLE": "1",  # torch.compile would start a compiler
     "PATH": "/usr/bin:/bin",
     "USER": "student",
     "LOGNAME": "student",
@@ -237,6 +238,7 @@ def surroundings(folder: str, pid: int, walled: bool) -> dict[str, Any]:
         "user": FIRST_USER + pid if root else os.getuid(),
         "tasks": tasks(NOBODY if root else os.getuid()),
         "walled": walled,
+        "parent": os.getpid(),
     }
 
 

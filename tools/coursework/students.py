@@ -23,6 +23,7 @@ from tools.coursework.places import assignment_of, signs
 
 DEEPEST = 3  # folders below each other
 SKIPPED = re.compile(r"\.|__MACOSX$|__pycache__$")
+LITTER = {"__MACOSX", "__pycache__", ".ipynb_checkpoints", ".git", ".DS_Store"}
 NOTEBOOK = re.compile(r"\.ipynb(\.txt|\.json)?$", re.I)  # browsers add the second ending
 ARCHIVE = re.compile(r"\.(zip|tar|tgz|gz|7z|rar)$", re.I)
 MOODLE = re.compile(r"(?P<name>.+)_(?P<number>\d+)_assignsubmission_[a-z]+(?:_(?P<rest>.*))?", re.S)
@@ -170,7 +171,10 @@ class Search:
         for entry in entries:
             if entry.is_symlink():
                 self.said.append(f"{shown((*parents, entry.name))} is a link: it is not followed")
-            elif not SKIPPED.match(entry.name):
+            elif SKIPPED.match(entry.name):
+                if entry.name not in LITTER and entry.is_dir(follow_symlinks=False):
+                    self.said.append(f"{shown((*parents, entry.name))} is hidden: not looked at")
+            else:
                 yield entry
 
     def note(

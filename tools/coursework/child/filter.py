@@ -21,7 +21,7 @@ X32 = 0x40000000  # from here on x86_64 numbers the same calls a second time
 
 # The numbers of each call on x86_64 and on aarch64, which lacks some.
 SOCKETS = """socket 41 198, connect 42 203, bind 49 200, listen 50 201, accept 43 202,
-    accept4 288 242"""
+    accept4 288 242, setsockopt 54 208"""
 SHARED = """shmget 29 194, shmat 30 196, shmctl 31 195, shmdt 67 197, semget 64 190, semop 65 193,
     semctl 66 191, semtimedop 220 192, msgget 68 186, msgsnd 69 189, msgrcv 70 188, msgctl 71 187,
     mq_open 240 180, mq_unlink 241 181, mq_timedsend 242 182, mq_timedreceive 243 183,

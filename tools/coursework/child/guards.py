@@ -34,6 +34,7 @@ OF_FILES = 1 << 0 | 1 << 1 | 1 << 2 | TRUNCATE | DEVICE  # the rights that a fil
 READ_SEARCH = 1 << 2  # the right of root to read every file, which Landlock then narrows
 THREADS = 64  # that a submission may have at once
 BIGGEST = 16  # megabytes in a file, on a disk that is everybody's
+DESCRIPTORS = 128  # what the kernel keeps behind one of them, no other limit counts
 
 
 @dataclass(frozen=True)
@@ -42,7 +43,7 @@ class Wanted:
 
     `tasks` is how many processes and threads the user has now, `user` whom root becomes. `walled`
     says that the process sees no files of others already. `without` names guards that are not
-    tried: namespaces, own root, Landlock, filter.
+    tried: namespaces, own root, Landlock, filter. `parent` is the grader, with which to die.
     """
 
     seconds: int
@@ -53,6 +54,7 @@ class Wanted:
     user: int
     walled: bool
     without: Sequence[str]
+    parent: int = 0
 
 
 def guard(wanted: Wanted) -> list[str]:
@@ -71,10 +73,19 @@ def guard(wanted: Wanted) -> list[str]:
         held += _become_another(libc, wanted, reads="files" in held)
     elif sys.platform == "linux":  # a namespace of its own gave an ordinary user all rights in it
         _keep(libc, 0)
+    _die_with(libc, wanted)
     if "filter" not in wanted.without and filter.close(libc, only_scratch=inside):
         held.append("system calls")
     file_size = room.MEGABYTES if inside else BIGGEST if "files" in held else 0
     return held + _limits(wanted, file_size, "system calls" in held)
+
+
+def _die_with(libc: ctypes.CDLL, wanted: Wanted) -> None:
+    """End when the grader ends, however it ended; to become another user had cleared this."""
+    if sys.platform == "linux" and not wanted.walled:  # bubblewrap sees to it by itself
+        libc.prctl(1, 9, 0, 0, 0)
+        if wanted.parent and os.getppid() != wanted.parent:
+            raise RuntimeError("the grader ended while its guards were closed")
 
 
 def _one_thread() -> None:
@@ -96,6 +107,7 @@ def _limits(wanted: Wanted, file_size: int, no_fork: bool) -> list[str]:
         "processes": (resource.RLIMIT_NPROC, tasks, tasks),
         "written files": (resource.RLIMIT_FSIZE, file_size << 20, file_size << 20),
         "core dumps": (resource.RLIMIT_CORE, 0, 0),
+        "descriptors": (resource.RLIMIT_NOFILE, DESCRIPTORS, DESCRIPTORS),
     }
     held = []
     for name, (what, soft, hard) in limits.items():
