@@ -22,6 +22,8 @@ from matplotlib.ticker import LogLocator
 from torch import Tensor
 
 from fsps_lite import checks
+from fsps_lite.tables import Table as Table  # a table is a picture of numbers
+from fsps_lite.tables import table as table
 from fsps_lite.types import State
 
 STYLE = Path(__file__).with_name("book.mplstyle")
