@@ -34,20 +34,18 @@ class Chapter:
     """What the laws look at: the text, its cells, and the head's `fsps` part."""
 
     name: str
+    number: int
     text: str
     notebook: nbformat.NotebookNode
 
     @classmethod
-    def parse(cls, name, text):
-        return cls(name, text, jupytext.reads(text, fmt="md:myst"))
+    def parse(cls, name, number, text):
+        return cls(name, number, text, jupytext.reads(text, fmt="md:myst"))
 
     @classmethod
-    def read(cls, path):
-        return cls.parse(Path(path).stem, Path(path).read_text(encoding="utf-8"))
-
-    @property
-    def number(self):
-        return int(self.name.split("-")[0])
+    def read(cls, listed):
+        """A chapter that the contents list."""
+        return cls.parse(listed.name, listed.number, listed.path.read_text(encoding="utf-8"))
 
     def listed(self, key):
         """An entry of the head, always a list."""
@@ -119,7 +117,7 @@ def listed_names_exist(chapter):
 
 def only_the_first_chapter_previews(chapter):
     if chapter.number and chapter.listed("previews"):
-        return [f"only chapter 00 borrows from later ones, got {chapter.listed('previews')}"]
+        return [f"only the first chapter borrows from later ones, got {chapter.listed('previews')}"]
     return []
 
 
@@ -392,7 +390,14 @@ def explorers_fit_what_they_draw(chapter):
     return complaints
 
 
+def chapters_are_cited_by_name(chapter):
+    """Numbers come from the contents: one in the text is wrong as soon as a chapter is added."""
+    found = re.findall(r"[Cc]hapters?\s+\d+", chapter.prose)
+    return [f"{text!r}: cite a chapter as {{chapter}}`its-name`" for text in found]
+
+
 LAWS = (
+    chapters_are_cited_by_name,
     explorers_fit_what_they_draw,
     head_is_complete,
     listed_names_exist,

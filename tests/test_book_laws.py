@@ -5,8 +5,9 @@ import pytest
 import fsps_lite
 from tests import book_laws as laws
 from tests.book_laws import Chapter
+from tools import contents
 
-CHAPTERS = [Chapter.read(path) for path in sorted(laws.CHAPTERS.glob("*.md"))]
+CHAPTERS = [Chapter.read(listed) for listed in contents.chapters()]
 PAGE = laws.REFERENCE.read_text(encoding="utf-8")
 NAMES = [chapter.name for chapter in CHAPTERS]
 
@@ -179,10 +180,12 @@ LONG_CELL = "\n".join(f"x{i} = {i}" for i in range(16))
 
 @pytest.mark.parametrize("law", laws.LAWS, ids=lambda law: law.__name__)
 def test_a_good_chapter_obeys(law):
-    obey(law(Chapter.parse("01-good", GOOD)))
+    obey(law(Chapter.parse("good", 1, GOOD)))
 
 
 BREACHES = [
+    (laws.chapters_are_cited_by_name, "word word", "as chapter 3 said"),
+    (laws.chapters_are_cited_by_name, "word word", "see Chapters\n8 and 9"),
     (laws.head_is_complete, "  previews: []\n", ""),
     (laws.listed_names_exist, "[operators.Linear", "[operators.Circular"),
     (laws.listed_names_exist, "Empirical.denoise]", "Empirical.renoise]"),
@@ -221,27 +224,27 @@ BREACHES = [
 @pytest.mark.parametrize(("law", "old", "new"), BREACHES)
 def test_a_breach_is_noticed(law, old, new):
     assert old in GOOD
-    assert law(Chapter.parse("01-bad", GOOD.replace(old, new, 1)))
+    assert law(Chapter.parse("bad", 1, GOOD.replace(old, new, 1)))
 
 
 def test_a_median_that_is_too_long_is_noticed():
     nine_lines = "\n".join(f"x{i} = {i}" for i in range(9))
     cells = f"\n```{{code-cell}} ipython3\n{nine_lines}\n```\n" * 9
-    assert laws.cells_are_short(Chapter.parse("01-bad", GOOD + cells))
+    assert laws.cells_are_short(Chapter.parse("bad", 1, GOOD + cells))
 
 
 def test_an_explorer_that_does_not_fit_is_noticed():
     cell = "\n```{code-cell} ipython3\ndef draw(y, method):\n    pass\n```\n"
     call = "\n```python\nexplore(draw, alt='A line', y=[0.0], method=['DPS'])\n```\n"
-    assert not laws.explorers_fit_what_they_draw(Chapter.parse("01-good", GOOD + cell + call))
+    assert not laws.explorers_fit_what_they_draw(Chapter.parse("good", 1, GOOD + cell + call))
     wrong = call.replace("method=", "noise=")
-    assert laws.explorers_fit_what_they_draw(Chapter.parse("01-bad", GOOD + cell + wrong))
-    assert laws.explorers_fit_what_they_draw(Chapter.parse("01-bad", GOOD + call))
+    assert laws.explorers_fit_what_they_draw(Chapter.parse("bad", 1, GOOD + cell + wrong))
+    assert laws.explorers_fit_what_they_draw(Chapter.parse("bad", 1, GOOD + call))
 
 
 def test_a_folded_cell_may_be_long():
     folded = GOOD.replace("assert True", LONG_CELL)
-    assert not laws.cells_are_short(Chapter.parse("01-good", folded))
+    assert not laws.cells_are_short(Chapter.parse("good", 1, folded))
 
 
 def test_equations_and_code_are_no_prose():
@@ -261,16 +264,16 @@ def test_equations_and_code_are_no_prose():
     ],
 )
 def test_what_was_not_built_may_not_be_used(code):
-    chapter = Chapter.parse("01-bad", GOOD.replace("fl.plots.curves({})", code))
+    chapter = Chapter.parse("bad", 1, GOOD.replace("fl.plots.curves({})", code))
     assert laws.uses_only_what_was_built(chapter)
 
 
 def test_what_was_built_or_previewed_may_be_used():
-    earlier = Chapter.parse("00-good", GOOD.replace("operators.Linear", "diffusion.Diffusion"))
-    used = Chapter.parse("01-good", GOOD.replace("fl.plots.curves", "fl.Diffusion"))
+    earlier = Chapter.parse("good", 0, GOOD.replace("operators.Linear", "diffusion.Diffusion"))
+    used = Chapter.parse("good", 1, GOOD.replace("fl.plots.curves", "fl.Diffusion"))
     assert not laws.uses_only_what_was_built(used, [earlier])
     preview = GOOD.replace("fl.plots.curves", "fl.VP").replace("previews: []", "previews: [VP]")
-    assert not laws.uses_only_what_was_built(Chapter.parse("00-good", preview))
+    assert not laws.uses_only_what_was_built(Chapter.parse("good", 0, preview))
 
 
 GOOD_PAGE = """\
@@ -292,7 +295,7 @@ Noise.whiten(r)
 
 
 def test_a_public_name_has_one_place():
-    one, two = Chapter.parse("01-a", GOOD), Chapter.parse("02-b", GOOD)
+    one, two = Chapter.parse("a", 1, GOOD), Chapter.parse("b", 2, GOOD)
     place, public = laws.every_name_has_one_place, ["Linear", "problems", "plots"]
     assert not place([one], "", public)
     assert not place([one], GOOD_PAGE, [*public, "Noise"])
@@ -328,6 +331,6 @@ def test_a_breach_on_the_reference_page_is_noticed(law, old, new):
 
 def test_previews_need_a_builder():
     preview = GOOD.replace("previews: []", "previews: [Linear]")
-    one, two = Chapter.parse("00-a", preview), Chapter.parse("01-b", GOOD)
+    one, two = Chapter.parse("a", 0, preview), Chapter.parse("b", 1, GOOD)
     assert not laws.previews_are_built_later([one, two])
     assert laws.previews_are_built_later([one])

@@ -35,20 +35,29 @@ def lines_of(twin):
             yield from ((number, line) for text in texts for line in text.splitlines())
 
 
+MANY = 100  # numbers of a line that are tried: a live figure has thousands in one
+
+
+def some(places):
+    """All places of a short line, and some of a long one, spread over it."""
+    found = list(places)
+    return found[:: 1 + len(found) // MANY]
+
+
 def perturbed(line, known):
     """The line with one number wrong by 1 %, or by more than its tolerance, for each number."""
-    for place in NUMBER.finditer(line):
+    for place in some(NUMBER.finditer(line)):
         text = place.group().strip()
         value = float(text)
         step = max(0.01 * abs(value), 1.01 * tolerance(text, text in known) if text in known else 0)
         wrong = value + (step or unit(text))
         yield text, f"{line[: place.start()]} {wrong:.12g}{line[place.end() :]}"
-    for place in WHOLE.finditer(NUMBER.sub(lambda found: "x" * len(found.group()), line)):
+    for place in some(WHOLE.finditer(NUMBER.sub(lambda found: "x" * len(found.group()), line))):
         wrong = int(place.group()) + max(1, round(0.01 * abs(int(place.group()))))
         yield place.group(), line[: place.start()] + str(wrong) + line[place.end() :]
 
 
-@pytest.mark.parametrize("twin", twins(), ids=lambda path: path.stem[:2])
+@pytest.mark.parametrize("twin", twins(), ids=lambda path: path.stem)
 def test_one_per_cent_in_any_stored_number_is_found(twin):
     tried = 0
     for cell, line in lines_of(twin):

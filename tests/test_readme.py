@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tools.contents import chapters
 from tools.readme_figure import FIGURE, stored_figure
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -50,10 +51,9 @@ def test_it_shows_the_figure_of_the_first_chapter():
 
 
 def test_it_lists_every_chapter_by_its_title():
-    for chapter in sorted((ROOT / "book" / "chapters").glob("*.md")):
-        title = re.search(r"^# (.+)$", chapter.read_text(encoding="utf-8"), re.MULTILINE).group(1)
-        number = int(chapter.name[:2])
-        assert f"| {number} | {title} |" in README, f"the README does not list {chapter.name}"
+    for chapter in chapters():
+        row = f"| {chapter.number} | {chapter.title} |"
+        assert row in README, f"the README does not list {chapter.name}"
 
 
 def test_its_links_and_pictures_exist():

@@ -38,6 +38,8 @@ NUMBER = re.compile(
 PICTURE_URI = re.compile(r"data:image/(?:png|jpeg);base64,([A-Za-z0-9+/=\s]+)")
 
 PICTURES = ("image/png", "image/jpeg")
+PAGE = "text/html"
+MARKUP = re.compile(r"<[^<>]*>")
 WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
 WIDGET_STATE = "application/vnd.jupyter.widget-state+json"
 # Of an output: what it is, not what it shows.
@@ -221,7 +223,7 @@ def shown(
             continue
         for key in set(output) - NOT_SHOWN - {"data"}:
             values[key].append(sanitize(as_text(output[key])))
-        for kind, value in output.get("data", {}).items():
+        for kind, value in told_once(output.get("data", {})).items():
             if kind in PICTURES:
                 values[kind].append(value)
             elif kind == WIDGET_VIEW:
@@ -229,6 +231,15 @@ def shown(
             else:
                 values[kind].append(sanitize(as_text(value)))
     return values
+
+
+def told_once(data: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The forms of an output, without an HTML table whose numbers its text has too."""
+    page, text = (as_text(data.get(kind, "")) for kind in (PAGE, "text/plain"))
+    words = MARKUP.sub(" ", page)
+    same = decimals(words) == decimals(text) and not PICTURE_URI.search(page)
+    scripted = "<script" in page
+    return {k: v for k, v in data.items() if k != PAGE} if same and not scripted else data
 
 
 def as_text(value: object) -> str:

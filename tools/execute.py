@@ -1,4 +1,4 @@
-"""Execute chapters one way: NN-name.md (the source) -> NN-name.ipynb (its executed twin).
+"""Execute chapters one way: name.md (the source) -> name.ipynb (its executed twin).
 
     python tools/execute.py              the chapters whose text, or the library, has changed
     python tools/execute.py --all        every chapter
@@ -188,7 +188,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def next_best(path: Path) -> Path:
     """A path that would have been right, to show in the message."""
     twin = path.with_suffix(".md")
-    return twin if twin.exists() else Path("book/chapters/01-bayes-by-reweighting.md")
+    return twin if twin.exists() else Path("book/chapters/bayes-by-reweighting.md")
 
 
 def run(chapters: Sequence[Path], jobs: int) -> int:

@@ -9,9 +9,9 @@ from pathlib import Path
 import nbformat
 
 ROOT = Path(__file__).resolve().parent.parent
-NOTEBOOK = ROOT / "book" / "chapters" / "00-a-sampler-you-can-check.ipynb"
+NOTEBOOK = ROOT / "book" / "chapters" / "a-sampler-you-can-check.ipynb"
 FIGURE = ROOT / "book" / "_static" / "truth-and-dps.png"
-NAME = "fig-00-maps"
+NAME = "fig-first-maps"
 
 
 def stored_figure(notebook: Path = NOTEBOOK, name: str = NAME) -> bytes:

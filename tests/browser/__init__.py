@@ -1,0 +1,1 @@
+"""What opens pages in Chromium, which pages are opened how, and what is wrong on a page."""
