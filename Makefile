@@ -21,7 +21,7 @@ ifdef SEED
 export COURSEWORK_SEED := $(value SEED)
 endif
 
-.PHONY: help setup book test check test-long test-matrix notebooks bench assignments grade rank lab clean
+.PHONY: help setup book test check test-long test-matrix notebooks bench assignments grade rank lab browser clean
 
 help: ## list the commands
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 13
@@ -40,7 +40,7 @@ check: $(VENV)/.stamp-test ## the inner loop: lint, types, floors, and the tests
 	@$(PY) tools/check.py lint format types layers changed
 
 test-long: $(VENV)/.stamp-test ## what takes too long for every day: all cases, all mutants
-	@$(PY) tools/check.py long
+	@$(PY) tools/check.py book long browser
 	@$(PY) tools/mutants.py run
 
 test-matrix: $(VENV)/.stamp-test ## tests and notebooks under other processors, Pythons, versions
@@ -69,6 +69,9 @@ rank: $(VENV)/.stamp-book ## rank the samplers of assignment 6: make rank SUBMIS
 lab: $(VENV)/.stamp-lab ## open JupyterLab on chapters and assignments, or on NOTEBOOKS=folder
 	@$(PY) -m tools.lab
 	@$(PY) -m jupyterlab $(if $(NOTEBOOKS),"$(NOTEBOOKS)",lab)
+
+browser: ## install Chromium, and by npm what the browser tests need (root, where it is missing)
+	@$(PYTHON) tools/browser.py install
 
 clean: ## remove what was built, and the environment
 	rm -rf _build build *.egg-info .pytest_cache .ruff_cache .hypothesis $(VENV)

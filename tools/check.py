@@ -26,7 +26,8 @@ PYTEST = [sys.executable, "-m", "pytest", "-q"]
 WORKERS = ["-n", "2", "--dist", "loadfile"]  # what a file sets up is set up once
 SETTINGS = [f"--rootdir={ROOT}", f"-c={ROOT / 'pyproject.toml'}"]
 SHORT, LONG = ["-m", "not long"], ["-m", "long"]
-NOT_YET = "--ignore=tests/test_html.py"  # the pages, which are not built yet
+PAGES = ["tests/test_html.py", "tests/test_browser.py"]
+NOT_YET = [f"--ignore={path}" for path in PAGES]  # of pages that are not built yet
 
 # One thread for each worker: the machine stays usable, and sums come out in one order.
 ENVIRONMENT = {
@@ -71,13 +72,13 @@ def layers(notebooks: Sequence[Path], report: Path) -> list[str]:
 
 def unit_tests(notebooks: Sequence[Path], report: Path) -> list[str]:
     """All of tests/ that is not marked as long."""
-    chosen = [*WORKERS, *SHORT, NOT_YET]
+    chosen = [*WORKERS, *SHORT, *NOT_YET]
     return [*PYTEST, *chosen, f"--junitxml={report}", "tests"]
 
 
 def long_tests(notebooks: Sequence[Path], report: Path) -> list[str]:
     """All of tests/ that is marked as long."""
-    chosen = [*WORKERS, *LONG, NOT_YET]
+    chosen = [*WORKERS, *LONG, *NOT_YET]
     return [*PYTEST, *chosen, f"--junitxml={report}", "tests"]
 
 
@@ -107,6 +108,11 @@ def pages(notebooks: Sequence[Path], report: Path) -> list[str]:
     return [*PYTEST, f"--junitxml={report}", "tests/test_html.py"]
 
 
+def long_pages(notebooks: Sequence[Path], report: Path) -> list[str]:
+    """The pages in a browser: needs `make browser`."""
+    return [*PYTEST, f"--junitxml={report}", *PAGES]
+
+
 def program(name: str) -> str:
     """The command that was installed beside this Python."""
     return shutil.which(name, path=str(BIN)) or name
@@ -124,7 +130,11 @@ PARTS: dict[str, Part] = {
     "pages": pages,
 }
 # What `make test` does not run.
-OTHERS: dict[str, Part] = {"changed": changed_tests, "long": long_tests}
+OTHERS: dict[str, Part] = {
+    "changed": changed_tests,
+    "long": long_tests,
+    "browser": long_pages,
+}
 # Tests of files that are not called after them.
 TESTS_OF = {
     "README.md": ("readme", "environment"),
@@ -157,6 +167,9 @@ TESTS_OF = {
     "teaching": ("teaching",),
     "studying": ("teaching",),
     "matrix": ("matrix",),
+    "browser": ("browser",),
+    "notebooks": ("notebooks",),
+    "contents": ("twins", "book_laws", "readme"),
     "comparison": ("comparison", "nbval_plugin"),
 }
 
