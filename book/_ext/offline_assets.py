@@ -6,16 +6,6 @@ from sphinx.util.fileutil import copy_asset
 
 VENDOR = Path(__file__).parent.parent / "_vendor"
 
-# Widgets ask for MathJax 2's queue; pages carry MathJax 3, and pages without maths none at all.
-MATHJAX_2_QUEUE = """
-document.addEventListener("DOMContentLoaded", () => {
-  window.MathJax = window.MathJax || {};
-  window.MathJax.Hub = {
-    Queue: (call) => window.MathJax.typesetPromise && window.MathJax.typesetPromise([call[2]]),
-  };
-});
-"""
-
 
 def copy_vendor(app, exception):
     """Put _vendor/ at _static/vendor/ of the built site."""
@@ -35,7 +25,6 @@ def drop_repeated_scripts(app, pagename, templatename, context, doctree):
 
 
 def setup(app):
-    app.add_js_file(None, body=MATHJAX_2_QUEUE)
     app.connect("html-page-context", drop_repeated_scripts, priority=900)
     app.connect("build-finished", copy_vendor)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}
