@@ -45,7 +45,9 @@ def clone(tmp_path_factory):
 
 def run(command, folder):
     """Run a line in a shell, as a reader would; what it printed."""
-    done = subprocess.run(command, shell=True, cwd=folder, capture_output=True, text=True)
+    outer = ("MAKEFLAGS", "MAKELEVEL", "MFLAGS", "MAKEOVERRIDES")  # of the make that runs the tests
+    told = {name: value for name, value in os.environ.items() if name not in outer}
+    done = subprocess.run(command, shell=True, cwd=folder, env=told, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 
