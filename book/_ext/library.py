@@ -65,6 +65,15 @@ def resolve(app, env, node, content):
     return content
 
 
+def within(node, kinds):
+    """Whether a node stands in one of these kinds, at any depth."""
+    while node.parent is not None:
+        node = node.parent
+        if isinstance(node, kinds):
+            return True
+    return False
+
+
 class LinkNames(SphinxPostTransform):
     """`Empirical` in the prose leads to its entry."""
 
@@ -74,7 +83,7 @@ class LinkNames(SphinxPostTransform):
         if not self.env.docname.startswith(LINKED):
             return
         for literal in list(self.document.findall(nodes.literal)):
-            inside = isinstance(literal.parent, nodes.reference | pending_xref | nodes.title)
+            inside = within(literal, nodes.reference | pending_xref | nodes.title)
             text = literal.astext().removeprefix("fl.")
             if inside or re.split(r"\W", text)[0] not in PUBLIC:
                 continue
