@@ -38,6 +38,8 @@ ENVIRONMENT = {
     "PYTHONUTF8": "1",  # our texts, whatever the system's encoding
 }
 
+READ = ["README.md", "CONTRIBUTING.md", "CHANGELOG.md"]
+READ += ["book", "fsps_lite", "tools", "tests", "benchmarks"]
 Part = Callable[[Sequence[Path], Path], list[str]]  # (notebooks, report) -> command
 
 
@@ -58,6 +60,11 @@ def lint(notebooks: Sequence[Path], report: Path) -> list[str]:
 
 def layout(notebooks: Sequence[Path], report: Path) -> list[str]:
     return [sys.executable, "-m", "ruff", "format", "--check", "."]
+
+
+def spelling(notebooks: Sequence[Path], report: Path) -> list[str]:
+    """codespell, over all that people read; vendored files and outputs are others' words."""
+    return [program("codespell"), "--skip", "*.ipynb,_vendor,*.svg,*.json,*.lock", *READ]
 
 
 def types(notebooks: Sequence[Path], report: Path) -> list[str]:
@@ -122,6 +129,7 @@ def program(name: str) -> str:
 PARTS: dict[str, Part] = {
     "lint": lint,
     "format": layout,
+    "spelling": spelling,
     "types": types,
     "layers": layers,
     "tests": unit_tests,
