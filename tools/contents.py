@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-import yaml
+from tools.notebooks.book import Book
 
 BOOK = Path(__file__).resolve().parents[1] / "book"
 TITLE = re.compile(r"^# (.+)$", re.MULTILINE)
@@ -36,7 +36,5 @@ class Chapter:
 
 def chapters(book: Path = BOOK) -> list[Chapter]:
     """Every chapter that `_toc.yml` lists, in its order."""
-    contents = yaml.safe_load((book / "_toc.yml").read_text(encoding="utf-8"))
-    files = [entry["file"] for part in contents["parts"] for entry in part["chapters"]]
-    listed = [book / f"{file}.md" for file in files if file.startswith("chapters/")]
-    return [Chapter(number, path) for number, path in enumerate(listed)]
+    pages = Book(book).chapters
+    return [Chapter(int(page.number), book / f"{page.place}.md") for page in pages]

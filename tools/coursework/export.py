@@ -15,11 +15,7 @@ from pathlib import Path
 from tools.coursework import report
 from tools.coursework.master import Master
 from tools.coursework.result import Result
-
-# lovelaceada_LATE_98765_1234567_name: name, user, submission, file
-CANVAS_FILE = re.compile(r"(?P<name>[^_]+)_(?:LATE_)?(?P<id>\d+)_\d+_.+", re.DOTALL)
-# Ada Lovelace_12345_assignsubmission_file_: name, participant
-MOODLE_FOLDER = re.compile(r"(?P<name>.+)_(?P<id>\d+)_assignsubmission_.+", re.DOTALL)
+from tools.coursework.students import CANVAS, MOODLE
 
 
 @dataclass(frozen=True)
@@ -57,9 +53,9 @@ People = Mapping[str, Lms]  # of a student's label
 
 def identify(original: str) -> Lms:
     """What the name of a file or folder tells, if Canvas or Moodle made it; else it is a login."""
-    found = MOODLE_FOLDER.fullmatch(original) or CANVAS_FILE.fullmatch(original)
+    found = MOODLE.fullmatch(original) or CANVAS.fullmatch(original)
     if found:
-        return Lms(id=found["id"], full_name=found["name"])
+        return Lms(id=found["number"], full_name=found["name"])
     spaced = " " in original.strip()
     return Lms(full_name=original) if spaced else Lms(login=original)
 

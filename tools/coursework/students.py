@@ -26,6 +26,7 @@ SKIPPED = re.compile(r"\.|__MACOSX$|__pycache__$")
 LITTER = {"__MACOSX", "__pycache__", ".ipynb_checkpoints", ".git", ".DS_Store"}
 NOTEBOOK = re.compile(r"\.ipynb(\.txt|\.json)?$", re.I)  # browsers add the second ending
 ARCHIVE = re.compile(r"\.(zip|tar|tgz|gz|7z|rar)$", re.I)
+# Ada Lovelace_12345_assignsubmission_file_, and lovelaceada_LATE_98765_1234567_name
 MOODLE = re.compile(r"(?P<name>.+)_(?P<number>\d+)_assignsubmission_[a-z]+(?:_(?P<rest>.*))?", re.S)
 CANVAS = re.compile(r"(?P<name>[^_]+)(?:_LATE)?_(?P<number>\d+)_\d+_(?P<rest>.+)", re.S)
 COPY = re.compile(r"^copy of|(^|[ _-]+)copy( *\d+)?$|\s*\(\d+\)$|[ _-]final$", re.I)
