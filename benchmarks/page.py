@@ -27,7 +27,7 @@ def speeds(results: list[dict]) -> str:
 
 def evaluations(found: dict) -> str:
     """The least evaluations of the score that come within 1.5 floors, in log-SNR / in time."""
-    rows = ["| | " + " | ".join(found) + " |", "|---|" + "---:|" * len(found)]
+    rows = ["| integrator | " + " | ".join(found) + " |", "|---|" + "---:|" * len(found)]
     for name in INTEGRATORS:
         pairs = [[arrival(row[s][name]) for s in ("log_snr", "time")] for row in found.values()]
         rows.append(f"| {name} | " + " | ".join(" / ".join(pair) for pair in pairs) + " |")

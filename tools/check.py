@@ -112,11 +112,12 @@ def strict_build(notebooks: Sequence[Path], report: Path) -> list[str]:
 
 
 def pages(notebooks: Sequence[Path], report: Path) -> list[str]:
-    return [*PYTEST, f"--junitxml={report}", "tests/test_html.py"]
+    """The pages as files, and where there is a browser (`make browser`) each as a reader sees it."""
+    return [*PYTEST, *SHORT, f"--junitxml={report}", *PAGES]
 
 
 def long_pages(notebooks: Sequence[Path], report: Path) -> list[str]:
-    """The pages in a browser: needs `make browser`."""
+    """The pages on all screens and in both themes: needs `make browser`."""
     return [*PYTEST, f"--junitxml={report}", *PAGES]
 
 

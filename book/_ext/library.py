@@ -39,11 +39,21 @@ def plain_docstring(app, what, name, obj, options, lines):
     text = "\n".join(lines)
     parts = LITERAL.split(text)
     parts[::2] = [re.sub(r"([*|\\])|(?<=\w)(_)(?=\W|$)", r"\\\1\2", part) for part in parts[::2]]
-    parts[1::2] = [f"``{part.strip('`')}``" for part in parts[1::2]]
+    parts[1::2] = [f"``{short_name(part.strip('`'))}``" for part in parts[1::2]]
     lines[:] = "".join(parts).split("\n")
     short = name.split(".", 1)[1]
     if chapter := app.fsps_built.get(short):
         lines += ["", f"Built in :chapter:`{chapter}`.", ""]
+
+
+def short_name(text):
+    """`ddpm_kernel` of `~fsps_lite.samplers.ddpm_kernel`."""
+    return text.rsplit(".", 1)[-1] if text.startswith("~") else text
+
+
+def plain_signature(app, what, name, obj, options, signature, returned):
+    """A default that is made anew is written as `...`: Sphinx cannot read `<factory>`."""
+    return (signature or "").replace("<factory>", "...") or None, returned
 
 
 def entry(env, text):
@@ -100,6 +110,7 @@ def setup(app):
     app.setup_extension("sphinx.ext.autodoc")
     app.fsps_built = built()
     app.connect("autodoc-process-docstring", plain_docstring)
+    app.connect("autodoc-process-signature", plain_signature)
     app.connect("missing-reference", resolve)
     app.add_post_transform(LinkNames)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

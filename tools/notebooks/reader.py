@@ -6,7 +6,7 @@ from typing import Any
 
 import nbformat
 
-from tools.notebooks.addresses import FOLDERS
+from tools.notebooks.addresses import FOLDERS, requirement
 from tools.notebooks.book import Book, Page
 from tools.notebooks.directives import folded
 from tools.notebooks.labels import Numbers, book_numbers
@@ -22,14 +22,35 @@ KEPT = ("kernelspec", "language_info", "widgets")  # of the twin's metadata
 Cell = nbformat.NotebookNode
 
 
-def reader_notebooks(solutions: bool, book: Book | None = None) -> dict[str, str]:
-    """{file name: text} of the chapters' notebooks. Raises Unreadable."""
+def reader_notebooks(
+    solutions: bool, book: Book | None = None, repository: str = ""
+) -> dict[str, str]:
+    """{file name: text} of the chapters' notebooks. Raises Unreadable.
+
+    With the repository's address, each begins with a cell that installs the library where it is
+    missing, as on Colab.
+    """
     book = book or Book()
     numbers = book_numbers(book)
-    return {
-        page.notebook: nbformat.writes(made(page, numbers.on(page.place), solutions)) + "\n"
-        for page in book.chapters
-    }
+    found = {}
+    for page in book.chapters:
+        notebook = made(page, numbers.on(page.place), solutions)
+        if repository:
+            notebook.cells.insert(1, installation(repository))
+        found[page.notebook] = nbformat.writes(notebook) + "\n"
+    return found
+
+
+def installation(repository: str) -> Cell:
+    """The cell that installs the library where the kernel has none."""
+    made: Cell = nbformat.v4.new_code_cell(
+        "# Installs the library where it is missing, as on Colab.\n"
+        "import importlib.util\n\n"
+        'if importlib.util.find_spec("fsps_lite") is None:\n'
+        f'    %pip install --quiet "{requirement(repository)}"',
+        id="installation",
+    )
+    return made
 
 
 def made(page: Page, numbers: Numbers, solutions: bool) -> Cell:
