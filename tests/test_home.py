@@ -64,7 +64,7 @@ def test_with_an_address_a_chapter_can_be_run(home):
     name = "notebooks/chapters/08-one-moment-dps.ipynb"
     assert f"https://colab.research.google.com/github/some/where/blob/{name}" in found
     assert any(link.startswith("https://mybinder.org/v2/gh/some/where/notebooks") for link in found)
-    assert not [link for link in LINKS.findall((home / "index.html").read_text()) if "colab" in link]
+    assert "colab" not in "".join(LINKS.findall((home / "index.html").read_text()))
 
 
 def test_without_an_address_no_page_has_such_a_link(nowhere):

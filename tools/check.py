@@ -112,7 +112,7 @@ def strict_build(notebooks: Sequence[Path], report: Path) -> list[str]:
 
 
 def pages(notebooks: Sequence[Path], report: Path) -> list[str]:
-    """The pages as files, and where there is a browser (`make browser`) each as a reader sees it."""
+    """The pages as files; and in a browser, where there is one (`make browser`)."""
     return [*PYTEST, *SHORT, f"--junitxml={report}", *PAGES]
 
 

@@ -15,7 +15,8 @@ SCRIPT = """
     for (const entry of all(".citation[role=doc-biblioentry]")) entry.removeAttribute("role");
     for (const fold of all(".bd-sidebar-primary summary:not([aria-label])"))
       fold.setAttribute("aria-label", "Pages of this part");
-    for (const text of all("pre[tabindex='-1'], .output[tabindex='-1']")) text.setAttribute("tabindex", "0");
+    for (const box of all("pre[tabindex='-1'], .output[tabindex='-1']"))
+      box.setAttribute("tabindex", "0");
     // Who speaks what is written on a button must find it.
     for (const named of all("button[aria-label], summary[aria-label], a[aria-label]")) {
       const shown = named.textContent.replace(/\\s+/g, " ").trim();
