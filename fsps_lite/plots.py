@@ -5,14 +5,14 @@ those of Okabe and Ito, safe for colour-blind readers; maps use cividis.
 """
 
 from collections.abc import Callable, Mapping, Sequence, Sized
-from pathlib import Path
+from itertools import cycle
 from typing import Any
 
 import matplotlib.figure
 import matplotlib.pyplot as plt
 import torch
 from jaxtyping import Float
-from matplotlib import colormaps, rc_params_from_file
+from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.backend_bases import RendererBase
 from matplotlib.colors import PowerNorm
@@ -22,15 +22,12 @@ from matplotlib.ticker import LogLocator
 from torch import Tensor
 
 from fsps_lite import checks
+from fsps_lite.looks import COLOURS, STYLE, looks
 from fsps_lite.tables import Table as Table  # a table is a picture of numbers
 from fsps_lite.tables import table as table
 from fsps_lite.types import State
 
-STYLE = Path(__file__).with_name("book.mplstyle")
-COLOURS = rc_params_from_file(STYLE, use_default_template=False)["axes.prop_cycle"].by_key()[
-    "color"
-]
-LINES = ("-", "--", "-.", ":")
+WIDEST = 7.9  # inches of a figure whose text of 10 points is shown as such
 MOST_CELLS = 10**7  # of a map, of which a quantile is found
 Curves = Mapping[str, tuple[Tensor, Tensor]]
 
@@ -55,11 +52,6 @@ def _tame(text: Text) -> None:
             MathTextParser("path").parse(text.get_text())
         except ValueError:
             text.set_parse_math(False)
-
-
-def _look(i: int) -> dict[str, Any]:
-    """The colour and the line of the i-th name: 7 colours and 4 lines go on for 28 names."""
-    return {"color": COLOURS[i % len(COLOURS)], "linestyle": LINES[i % len(LINES)]}
 
 
 def _named(name: str, lines: Mapping[str, tuple[Tensor, ...]], parts: int = 2) -> None:
@@ -94,7 +86,9 @@ def panels(
     checks.count("count", count, "plots.panels(2)")
     columns = min(count, columns or count)
     rows = -(-count // columns)
-    with plt.style.context(STYLE):
+    # A page is 760 pixels wide: a wider figure is shown smaller, and its text is still read.
+    text = {"font.size": 10 * max(1.0, width * columns / WIDEST)}
+    with plt.style.context([STYLE, text]):
         figure, axes = plt.subplots(
             rows,
             columns,
@@ -129,11 +123,12 @@ def curves(
         call = "plots.curves({'name': (grid, grid**2)}, xlabel='x', ylabel='y', log='xy')"
         raise ValueError(checks.complaint("`log` must be '', 'x', 'y' or 'xy'", repr(log), call))
     figure, (axis,) = panels(1, width=6.0, height=3.4)
-    for i, (name, (x, y)) in enumerate(lines.items()):
+    look = looks(lines)
+    for name, (x, y) in lines.items():
         marker = "o" if log == "xy" else ""
-        axis.plot(x, y, label=name, marker=marker, markersize=4, **_look(i))
+        axis.plot(x, y, label=name, marker=marker, markersize=4, **look[name].style)
         if fill:
-            axis.fill_between(x, y, alpha=0.15, linewidth=0, color=_look(i)["color"])
+            axis.fill_between(x, y, alpha=0.15, linewidth=0, color=look[name].colour)
     _scales(axis, log)
     for slope in slopes:
         _guide(axis, lines, slope)
@@ -182,17 +177,16 @@ def neighbours(
     _grouped(groups)
     _as_many("xlabels", xlabels, groups)
     figure, axes = panels(len(groups), width=3.7, height=3.1)
-    names = list(dict.fromkeys(name for lines in groups.values() for name in lines))
+    look = looks([name for lines in groups.values() for name in lines])
     for axis, (title, lines), xlabel in zip(axes, groups.items(), xlabels, strict=True):
         for name, (x, y) in lines.items():
-            i = names.index(name)
-            axis.plot(x, y, label=name, **_look(i))
+            axis.plot(x, y, label=name, **look[name].style)
         axis.set(title=title, xlabel=xlabel)
     for axis, level in zip(axes, levels, strict=False):
         axis.axvline(level, color="0.6", linewidth=0.8, linestyle=":", zorder=0)
     axes[0].set_ylabel(ylabel)
     handles = {line.get_label(): line for axis in axes for line in axis.lines}
-    shown = [name for name in names if name in handles]
+    shown = [name for name in look if name in handles]
     figure.legend([handles[n] for n in shown], shown, frameon=False, loc="outside right center")
     return figure
 
@@ -217,14 +211,13 @@ def over_time(
     """
     _grouped(groups)
     figure, axes = panels(len(groups), width=width, height=2.7, columns=columns)
-    names = list(dict.fromkeys(name for lines in groups.values() for name in lines))
+    look = looks([name for lines in groups.values() for name in lines])
     for axis, (title, lines) in zip(axes, groups.items(), strict=True):
         axis.sharey(axes[0])  # before there are limits, so that all curves count
         if level is not None:
             axis.axhline(level, color="0.6", linewidth=0.8, zorder=0)
         for name, (t, value) in lines.items():
-            i = names.index(name)
-            axis.plot(t, value, label=name, **_look(i))
+            axis.plot(t, value, label=name, **look[name].style)
             axis.set_xlim(float(t.max()), float(t.min()))
         axis.set(title=title, xlabel="t", yscale="log" if log else "linear")
     axes[0].set_ylabel(ylabel)
@@ -240,8 +233,9 @@ def convergence(grids: Mapping[str, Curves], floor: tuple[float, float], *, ylab
     figure, axes = panels(len(grids), width=3.9, height=3.6)
     for axis, (grid, lines) in zip(axes, grids.items(), strict=True):
         axis.axhspan(*floor, color="0.88", label="exact clouds")
-        for i, (name, (steps, error)) in enumerate(lines.items()):
-            axis.plot(steps, error, label=name, marker="o", markersize=4, **_look(i))
+        look = looks(lines)
+        for name, (steps, error) in lines.items():
+            axis.plot(steps, error, label=name, marker="o", markersize=4, **look[name].style)
         _scales(axis, "xy")
         axis.set(title=grid, xlabel="steps")
         axis.set_xticks(steps, [f"{int(k)}" for k in steps])
@@ -338,8 +332,9 @@ def bundles(
     """Named bundles of particles over time, each over its band ``(mean, std)``: mean +- 2 std."""
     _as_many("bands", bands, paths)
     figure, (axis,) = panels(1, width=6.4, height=3.8)
-    for (name, x), colour in zip(paths.items(), COLOURS, strict=False):
-        mean, std = bands[name]
+    look = looks(paths)
+    for name, x in paths.items():
+        colour, (mean, std) = look[name].colour, bands[name]
         axis.fill_between(t, mean - 2 * std, mean + 2 * std, color=colour, alpha=0.2, linewidth=0)
         axis.plot(t, x, color=colour, alpha=0.6, linewidth=0.6)
         axis.plot([], [], color=colour, label=name)
@@ -386,11 +381,12 @@ def bars(heights: Mapping[str, Tensor], labels: Sequence[str], *, ylabel: str) -
         _as_many("labels", labels, height)
     figure, (axis,) = panels(1, width=6.0, height=3.0)
     width = 0.8 / len(heights)
-    place = torch.arange(len(labels))
+    place, look = torch.arange(len(labels)), looks(heights)
     for i, (name, height) in enumerate(heights.items()):
         offset = (i - (len(heights) - 1) / 2) * width
-        look: dict[str, Any] = {"color": _look(i)["color"], "hatch": "//" * (i // len(COLOURS))}
-        axis.bar((place + offset).numpy(), height.numpy(), width, label=name, **look)
+        own = look[name]
+        told: dict[str, Any] = {"color": own.colour, "hatch": "//" * own.again}
+        axis.bar((place + offset).numpy(), height.numpy(), width, label=name, **told)
     axis.set_xticks(place, labels)
     axis.set_ylabel(ylabel)
     axis.legend(frameon=False)
@@ -411,9 +407,10 @@ def report(
     _as_many("xlabels", xlabels, groups)
     _as_many("levels", levels, groups)
     figure, axes = panels(len(groups), width=3.6, height=2.8)
+    look = looks([name for lines in groups.values() for name in lines])
     for axis, (what, who), xlabel, level in zip(axes, groups.items(), xlabels, levels, strict=True):
-        for i, (name, (x, y)) in enumerate(who.items()):
-            axis.plot(x, y, LINES[i % len(LINES)], label=name, color=COLOURS[(i + 1) % 7])
+        for name, (x, y) in who.items():
+            axis.plot(x, y, label=name, **look[name].style)
         ends = (float(x.max()), float(x.min())) if xlabel == "t" else (0, 1)
         axis.set(title=what, xlabel=xlabel, xlim=ends)
         if level is not None:
@@ -465,13 +462,10 @@ def agreement(points: Mapping[str, tuple[Tensor, Tensor]], *, xlabel: str, ylabe
     everything = torch.cat([v.flatten() for pair in points.values() for v in pair])
     ends = [float(everything.min()), float(everything.max())]
     axis.plot(ends, ends, color="0.6", linewidth=0.8, zorder=0)
-    for i, (name, (one, other)) in enumerate(points.items()):
-        look: dict[str, Any] = {
-            "color": _look(i)["color"],
-            "marker": "osD^v"[i % 5],
-            "linestyle": "",
-        }
-        axis.plot(one, other, label=name, markersize=5, alpha=0.8, **look)
+    look = looks(points)
+    for marker, (name, (one, other)) in zip(cycle("osD^v"), points.items(), strict=False):
+        shape: dict[str, Any] = {"color": look[name].colour, "marker": marker, "linestyle": ""}
+        axis.plot(one, other, label=name, markersize=5, alpha=0.8, **shape)
     axis.set(xlabel=xlabel, ylabel=ylabel)
     axis.legend(frameon=False)
     return figure

@@ -6,11 +6,12 @@ picture; tests hold both against the library.
 
 import numpy as np
 from matplotlib import pyplot as plt
-from matplotlib import rc_params_from_file, style
+from matplotlib import style
 from matplotlib.figure import Figure
 
 from fsps_lite import checks
-from fsps_lite.widgets.output import STYLE, LiveFigure, picture, written
+from fsps_lite.looks import COLOURS, STYLE
+from fsps_lite.widgets.output import LiveFigure, picture, written
 
 NAMES = ("truth", "DPS", "PiGDM", "TMPD")
 PARTICLES, STEPS, SHOWN = 600, 150, 40
@@ -93,8 +94,7 @@ def _schedule() -> tuple[np.ndarray, np.ndarray]:
 def _still(y: float, noise_std: float, seed: int) -> Figure:
     """Some paths of each sampler, and the share of its particles that end at -1."""
     noise = normals(seed)
-    colours = rc_params_from_file(STYLE, use_default_template=False)["axes.prop_cycle"]
-    high, low = colours.by_key()["color"][:2]
+    high, low = COLOURS[:2]
     with style.context(STYLE):
         figure, axes = plt.subplots(1, 4, figsize=(9, 2.6), sharey=True)
     plt.close(figure)

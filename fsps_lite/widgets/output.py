@@ -15,7 +15,6 @@ from matplotlib.figure import Figure
 from fsps_lite.widgets.frames import Drawn, drawn
 
 STILL = 80  # dots per inch of the still picture
-STYLE = Path(__file__).parents[1] / "book.mplstyle"
 
 # The numbers stand inside the figure, and the script looks for figures that wait for it: there are
 # no ids, so that a page may hold the same figure twice.
