@@ -520,6 +520,10 @@ def test_the_printed_table_lines_up_and_explains_its_mark(report):
     assert max(len(line) for line in lines) <= 120
 
 
+def test_a_bare_report_prints_as_print_does(report):
+    assert repr(report) == str(report)
+
+
 def test_the_notebook_face_holds_the_same_numbers(report):
     face = report._repr_html_()
     assert Tags(face).open == []
