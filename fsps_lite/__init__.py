@@ -1,4 +1,4 @@
-"""fsps_lite: exact finite-sample posteriors, to check diffusion posterior samplers against."""
+"""fsps_lite: exact finite-sample posteriors, a reference for diffusion posterior samplers."""
 
 from importlib import import_module
 from typing import TYPE_CHECKING
@@ -75,7 +75,7 @@ from fsps_lite.schedules import VE, VP, Cosine, FlowMatching, Schedule
 if TYPE_CHECKING:
     from fsps_lite import plots, theory
 else:
-    # Imported when they are first asked for: without matplotlib and scipy the library starts fast.
+    # Imported on first use: without matplotlib and scipy the library is imported faster.
     LATER = ("plots", "theory")
 
     def __getattr__(name):
@@ -92,7 +92,7 @@ else:
 __version__ = "0.2.0"
 
 # fmt: off
-__all__ = [  # a room a paragraph
+__all__ = [  # one paragraph for each room
     "Problem", "digits", "problems",
     "Likelihood", "Linear", "Noise", "Nonlinear", "blur", "downsample", "fourier_magnitude",
     "fourier_samples", "mask", "projections",

@@ -4,8 +4,8 @@
     python -m fsps_lite diagnose mymodule:MyMethod --problem trimodal --report out.html
     python -m fsps_lite diagnose TMPD --problem two_atoms
 
-A method is called with (prior, likelihood) and returns a score; ``module:name`` is looked for from
-the current folder, a bare name among this library's own.
+A method is called with (prior, likelihood) and returns a score. ``module:name`` is imported from
+the current folder; a name alone is one of this library's methods.
 """
 
 import argparse
@@ -44,30 +44,30 @@ def main(arguments: list[str] | None = None) -> int:
     if options.command == "list":
         print(_listing())
         return 0
-    torch.set_num_threads(1)  # small tensors are faster so
+    torch.set_num_threads(1)  # faster for small tensors
     try:
         _diagnose(options)
     except (LookupError, ValueError, TypeError) as error:
         if not isinstance(error, Unknown) and checks.ADVICE not in str(error):
-            raise  # not our answer to a wrong call, but a fault in the method
+            raise  # not our error for a wrong call, but one of the method
         print(f"fsps_lite: {error.args[0]}", file=sys.stderr)
         return 2
     return 0
 
 
 def _show_any_letter() -> None:
-    """A name may have letters that a terminal lacks: their codes are printed."""
+    """Print the code of a letter that the terminal lacks, in place of the letter."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
 
 
 class Unknown(LookupError):
-    """A name that nothing has, or that cannot be written; the message says what would do."""
+    """A name that nothing has, or a file that cannot be written; its message says what works."""
 
 
 def _diagnose(options: argparse.Namespace) -> None:
-    """Run the method on the problem; print the report, and write what was asked for."""
+    """Run the method on the problem, print the report, and save it where that was asked for."""
     for name, path in (("--report", options.report), ("--json", options.json)):
         if path is not None:
             check_target(name, path, f"python -m fsps_lite diagnose DPS {name} name-of-a-file")
@@ -114,7 +114,7 @@ def find_method(name: str) -> Method:
 
 
 def _imported(name: str) -> ModuleType:
-    """The module of this name, looked for from the current folder."""
+    """The module of this name, also from the current folder; raises Unknown."""
     if not all(part.isidentifier() for part in name.split(".")):
         raise Unknown(f"no module can be called {name!r}; mine:X is X in the file mine.py")
     if "" not in sys.path:

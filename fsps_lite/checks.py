@@ -1,7 +1,7 @@
-"""Answers to bad input: each says what is wrong, what was got, and the corrected call.
+"""Errors for bad input: each says what is wrong, what was got, and the corrected call.
 
-Not part of the public interface. A particle that diverged is a finding and not bad input, so the
-values of a state are never checked here: only what it is (dtype and shape).
+Not part of the public interface. A particle that diverged is a finding and not bad input. So the
+values of a state are never checked here, only its dtype and its shape.
 """
 
 import math
@@ -15,15 +15,15 @@ import torch
 from torch import Tensor
 
 ADVICE = "Call it like this:"
-LONGEST = 500  # letters of what was got: a matrix may have millions
+LONGEST = 500  # letters of what was got that are shown: a matrix may have millions
 LARGEST = torch.finfo(torch.float64).max
-MOST = 10**9  # of anything that is counted: more does not fit into memory
-FEW = 4  # rows that are asked twice
-ROUNDING = 1e-3  # of an answer, relative: float32 inside, and sums in another order
+MOST = 10**9  # of anything that is counted: more would not fit into memory
+FEW = 4  # rows on which a function is called twice
+ROUNDING = 1e-3  # of an answer, relative: a function may use float32, and sum in another order
 
 
 def complaint(what: str, got: object, call: str) -> str:
-    """The one form of our error messages."""
+    """The text of an error: all our errors have this form."""
     text = str(got)
     text = text if len(text) <= LONGEST else f"{text[:LONGEST]}..."
     return f"{what}, got {text}. {ADVICE} {call}"
@@ -52,7 +52,7 @@ def array(name: str, value: object, call: str) -> Tensor:
 
 
 def full_precision(name: str, value: Tensor, call: str) -> None:
-    """``value`` must be of float32 or float64: nothing else has eigenvalues."""
+    """``value`` must be float32 or float64: torch has no eigenvalues of other dtypes."""
     if value.dtype not in (torch.float32, torch.float64):
         what = f"`{name}` must have the dtype float32 or float64"
         raise TypeError(complaint(what, value.dtype, call))
@@ -68,7 +68,7 @@ def as_tensor(name: str, value: object, like: Tensor, call: str) -> Tensor:
 
 
 def described(value: object) -> str:
-    """What a wrong argument is, in a few words."""
+    """A wrong argument, in a few words."""
     if isinstance(value, type):
         return f"the class {value.__name__}"
     if isinstance(value, Tensor | np.ndarray):
@@ -78,7 +78,7 @@ def described(value: object) -> str:
 
 
 def kind(name: str, value: object, wanted: type | tuple[type, ...], call: str) -> None:
-    """``value`` must be one of this kind, and not the class itself."""
+    """``value`` must be an instance of ``wanted``, and not the class itself."""
     if not isinstance(value, wanted):
         kinds = wanted if isinstance(wanted, tuple) else (wanted,)
         what = f"`{name}` must be of the kind {' or '.join(one.__name__ for one in kinds)}"
@@ -86,13 +86,13 @@ def kind(name: str, value: object, wanted: type | tuple[type, ...], call: str) -
 
 
 def function(name: str, value: object, call: str) -> None:
-    """``value`` must be called with arguments, and be no class, which would make an object."""
+    """``value`` must be callable, and no class: a class would make an object."""
     if not callable(value) or isinstance(value, Tensor | type):
         raise TypeError(complaint(f"`{name}` must be a function", described(value), call))
 
 
 def generator(value: object, call: str = "torch.Generator().manual_seed(0)") -> None:
-    """Random numbers come from a generator that the caller hands in: none is shared by all."""
+    """``value`` must be a generator of the caller's: there is no global one."""
     if not isinstance(value, torch.Generator):
         what = "`generator` must be a torch.Generator"
         raise TypeError(complaint(what, described(value), call))
@@ -110,7 +110,7 @@ def place(where: object) -> None:
 def like(name: str, value: object, x: Tensor, call: str, *, density: bool = False) -> None:
     """``value``, an answer about the cloud ``x``, must have its shape and dtype.
 
-    A ``density`` has one number a row.
+    A ``density`` has one number per row.
     """
     x = x[..., 0] if density else x
     if not isinstance(value, Tensor) or value.shape != x.shape or value.dtype != x.dtype:
@@ -122,12 +122,13 @@ def like(name: str, value: object, x: Tensor, call: str, *, density: bool = Fals
 def rowwise(
     name: str, fn: Callable[[Tensor], Tensor], x: Tensor, call: str, *, drawn: bool = False
 ) -> None:
-    """``fn`` must answer a row by that row alone, and leave ``x`` as it is; it is asked twice.
+    """``fn`` must compute each row from that row of ``x`` alone, and must not change ``x``.
 
-    A row among others is compared with itself among its copies. Where ``drawn`` allows it, what
-    draws random numbers is not compared; nor is anything inside ``torch.func.vmap``.
+    It is called twice: on a row among others, and on copies of that row. The two answers for the
+    row must agree. With ``drawn``, a function that draws random numbers is accepted. Nothing is
+    compared inside ``torch.func.vmap``.
     """
-    with suppress(RuntimeError):  # one of ``fn``'s own comes again when it is asked in earnest
+    with suppress(RuntimeError):  # an error of ``fn`` comes again in the real call
         _rowwise(name, fn, x, call, drawn)
 
 
@@ -148,25 +149,25 @@ def _rowwise(name: str, fn: Callable[[Tensor], Tensor], x: Tensor, call: str, dr
 
 
 def apart(one: Tensor, other: Tensor) -> bool:
-    """Whether two answers differ by more than rounding; one that is not finite does not."""
+    """Whether two answers differ by more than rounding; False where one is not finite."""
     largest = max(float(one.abs().max()), float(other.abs().max()))
     return float((one - other).abs().max()) > ROUNDING * largest
 
 
 def written(x: Tensor) -> int:
-    """How often torch wrote into ``x``; of a tensor of inference mode nobody knows it."""
+    """How often torch wrote into ``x``; 0 in inference mode, where torch does not count."""
     return 0 if x.is_inference() else x._version
 
 
 def unwritten(name: str, x: Tensor, before: int, call: str) -> None:
-    """``x``, which ``name`` was called with, must be as it was."""
+    """``x``, the input of a call to ``name``, must not have been written into."""
     if written(x) != before:
         what = f"`{name}` must not write into x, but return a new tensor"
         raise ValueError(complaint(what, "an x that was changed in place", call))
 
 
 def spread(name: str, V: Tensor, x: Tensor, call: str) -> None:
-    """A covariance of x_0: one variance, a ``(d, d)`` matrix, or one for each row of ``x``."""
+    """``V`` must be one variance, or a ``(d, d)`` matrix, or one matrix for each row of ``x``."""
     d = x.shape[-1]
     if V.ndim and tuple(V.shape) not in {(d, d), (*x.shape, d)}:
         what = f"`{name}` must be one variance, ({d}, {d}), or (*batch, {d}, {d}) with x's batch"
@@ -176,7 +177,7 @@ def spread(name: str, V: Tensor, x: Tensor, call: str) -> None:
 
 
 def falls(name: str, t: object, call: str) -> None:
-    """``t`` must be a grid of two times or more that decreases."""
+    """``t`` must be a grid of two or more times that decreases."""
     floating(name, t, call)
     assert isinstance(t, Tensor)
     if t.ndim != 1 or len(t) < 2 or not bool((t[1:] < t[:-1]).all()):
@@ -185,9 +186,9 @@ def falls(name: str, t: object, call: str) -> None:
 
 
 def finite(name: str, value: Tensor, call: str) -> None:
-    """``value`` must hold numbers only: no NaN, no infinity."""
+    """``value`` must have no NaN and no infinity."""
     if value.numel() and all(end.isfinite() for end in value.detach().aminmax()):
-        return  # without a temporary of the size of ``value``
+        return  # no second tensor of this size
     bad = int((~torch.isfinite(value)).sum())
     if bad:
         got = f"{bad} of {value.numel()} entries that are NaN or infinite"
@@ -218,7 +219,7 @@ def even(name: str, value: Tensor, call: str) -> None:
 def same_dtype(
     name: str, value: Tensor | torch.dtype, other: str, dtype: torch.dtype, call: str
 ) -> None:
-    """``value`` must have the dtype of ``other``: mixed precision is a choice, not an accident."""
+    """``value`` must have the dtype of ``other``: precision is not mixed by accident."""
     got = value.dtype if isinstance(value, Tensor) else value
     if got != dtype:
         what = f"`{name}` must have the dtype of {other}, {dtype}"
@@ -249,7 +250,7 @@ def positive(name: str, value: Tensor | int | float, call: str, *, zero: bool = 
 def number(
     name: str, value: object, call: str, *, least: float = -LARGEST, most: float = LARGEST
 ) -> None:
-    """``value`` must be one real number from ``least`` to ``most``: finite, if nothing is said."""
+    """``value`` must be one real number from ``least`` to ``most``; by default any finite one."""
     one = isinstance(value, Tensor) and value.ndim == 0 and not value.is_complex()
     if not one and (not isinstance(value, Real) or isinstance(value, bool)):
         raise TypeError(complaint(f"`{name}` must be one number", described(value), call))
@@ -261,7 +262,7 @@ def number(
 
 
 def count(name: str, value: object, call: str, *, least: int = 1, most: int = MOST) -> None:
-    """``value`` must be a whole number of at least one."""
+    """``value`` must be a whole number from ``least`` to ``most``."""
     whole = isinstance(value, int) and not isinstance(value, bool)
     if not whole or not least <= value <= most:  # type: ignore[operator]
         high = f" and at most {most:,}" if whole and value > most else ""  # type: ignore[operator]
@@ -270,7 +271,7 @@ def count(name: str, value: object, call: str, *, least: int = 1, most: int = MO
 
 
 def seed(value: object, call: str) -> None:
-    """``value`` must be a whole number that torch takes for a seed, with some room above it."""
+    """``value`` must be a whole number that torch takes as a seed, with room for larger ones."""
     what = "`seed` must be a whole number below 2^62"
     if isinstance(value, bool) or not isinstance(value, int):
         raise TypeError(complaint(what, described(value), call))
@@ -279,14 +280,14 @@ def seed(value: object, call: str) -> None:
 
 
 def scalar_time(t: object, call: str) -> None:
-    """``t`` must be one time: the whole cloud is at the same noise level."""
+    """``t`` must be one time: the whole cloud has one noise level."""
     if isinstance(t, Tensor) and t.ndim:
         what = "`t` must be one number in [0, 1] for the whole cloud"
         raise ValueError(complaint(what, f"a tensor of shape {tuple(t.shape)}", call))
 
 
 def writes(one: object) -> list[int]:
-    """How often torch wrote into each tensor of a dataclass; in inference mode nobody counts."""
+    """How often torch wrote into each tensor of a dataclass; 0 in inference mode."""
     if isinstance(one, Tensor):
         return [written(one)]
     parts = fields(one) if is_dataclass(one) else ()
@@ -294,7 +295,7 @@ def writes(one: object) -> list[int]:
 
 
 def transformed(x: Tensor) -> bool:
-    """Whether ``torch.func`` is tracing ``x``: such a tensor has no memory of its own."""
+    """Whether ``torch.func`` is tracing ``x``: then ``x`` has no memory of its own."""
     try:
         x.data_ptr()
     except RuntimeError:

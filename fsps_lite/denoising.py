@@ -1,4 +1,4 @@
-"""What is known of x_0 once x_t is seen: the one question that every prior answers."""
+"""The posterior of x_0 once x_t is seen: the one question that every prior answers."""
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, replace
@@ -12,30 +12,33 @@ from torch import Tensor
 from fsps_lite import checks
 from fsps_lite.types import LogDensity, Scale, State
 
-SMALLEST = 1e-150  # the smallest sigma: much below, its square is 0 in float64
+SMALLEST = 1e-150  # the smallest sigma: the square of a much smaller one is 0 in float64
 
 
 @dataclass(frozen=True, eq=False)
 class DenoisingPosterior(ABC):
     """p(x_0 | x_t = x), where x_t = alpha x_0 + sigma eps and x_0 ~ prior.
 
-    ``prior.given(x, alpha, sigma)`` makes one of a cloud ``(*batch, d)``, of which it keeps a copy.
-    Each part is computed once, when it is first asked for, in float64, and told in the dtype of
-    ``x``. It has gradients if they were on then, and it is shared: do not write into it. A prior of
-    your own says here, in float64, what ``_mean``, ``_log_evidence``, ``_cov_product(v)`` and
-    ``_draw(generator)`` are; and ``_score``, where it can without subtracting x from alpha times
-    the mean.
+    ``prior.given(x, alpha, sigma)`` makes one for a cloud ``x`` of shape ``(*batch, d)``, and keeps
+    a copy of the cloud. Each part below is computed in float64 when it is first used, is kept, and
+    is returned in the dtype of ``x``. It has gradients only if they were on at that first use. Its
+    tensors are shared: do not write into them. Raises TypeError or ValueError unless ``alpha`` and
+    ``sigma`` are numbers of at least 0.
+
+    For a prior of your own, define ``_mean``, ``_log_evidence``, ``_cov_product(v)`` and
+    ``_draw(generator)`` in a subclass, all in float64. Define ``_score`` too, if you can compute it
+    without the difference of alpha times the mean and x.
     """
 
     x: State
     alpha: Scale
     sigma: Scale
-    learned: ClassVar[bool] = False  # whether the covariance may be none, as slopes of a network
+    learned: ClassVar[bool] = False  # True for a network: its Jacobian may give no covariance
 
     def __post_init__(self) -> None:
         for name, scale in (("alpha", self.alpha), ("sigma", self.sigma)):
             checks.number(name, scale, "prior.denoise(x, alpha=0.8, sigma=0.6)", least=0.0)
-        object.__setattr__(self, "x", self.x.clone())  # the caller's may change before we are asked
+        object.__setattr__(self, "x", self.x.clone())  # the caller may change x later
 
     @property
     @abstractmethod
@@ -53,12 +56,18 @@ class DenoisingPosterior(ABC):
 
     @property
     def mean(self) -> State:
-        """E[x_0 | x_t = x], the mean of the clean signals that could have become x. Units of x."""
+        """E[x_0 | x_t = x], the mean of the clean signals that could have become x.
+
+        ``(*batch, d)``, in units of x. It is also called the denoiser.
+        """
         return self._mean.to(self.x.dtype)
 
     @property
     def score(self) -> State:
-        """grad log p(x_t = x) = (alpha E[x_0 | x_t = x] - x) / sigma^2 (Tweedie; Robbins, 1956)."""
+        """grad log p(x_t = x) = (alpha E[x_0 | x_t = x] - x) / sigma^2 (Tweedie; Robbins, 1956).
+
+        ``(*batch, d)``, in 1 / units of x. Raises ValueError where sigma is 0, or below 1e-150.
+        """
         if self.sigma < SMALLEST:
             what = "the score divides by sigma^2, so that `t` must be above 0"
             raise ValueError(checks.complaint(what, float(self.sigma), "diffusion.score(x, 1e-3)"))
@@ -66,24 +75,38 @@ class DenoisingPosterior(ABC):
 
     @property
     def log_evidence(self) -> LogDensity:
-        """log p(x_t = x), in nats."""
+        """log p(x_t = x), in nats. ``(*batch,)``."""
         return self._log_evidence.to(self.x.dtype)
 
     @property
     def cov(self) -> Float[Tensor, "*batch d d"]:
-        """Cov[x_0 | x_t = x], the spread of those signals. ``(*batch, d, d)``, units of x^2."""
+        """Cov[x_0 | x_t = x], the covariance of the clean signals that could have become x.
+
+        ``(*batch, d, d)``, in units of x^2.
+        """
         return self._products(self._eye).to(self.x.dtype)
 
     def cov_product(self, v: State) -> State:
-        """Cov[x_0 | x_t = x] v, row by row, without forming the ``(d, d)`` matrix."""
+        """Cov[x_0 | x_t = x] v, row by row, without forming the ``(d, d)`` matrix.
+
+        ``v`` and the answer are ``(*batch, d)``. Raises ValueError or TypeError where ``v`` has
+        another shape or dtype than x.
+        """
         return self._cov_product(self._checked(v)).to(self.x.dtype)
 
     def vjp(self, v: State) -> State:
-        """J' v with J = dE[x_0 | x_t]/dx_t = alpha / sigma^2 Cov[x_0 | x_t], a symmetric matrix."""
+        """J' v with J = dE[x_0 | x_t]/dx_t = alpha / sigma^2 Cov[x_0 | x_t], a symmetric matrix.
+
+        ``v`` and the answer are ``(*batch, d)``.
+        """
         return self.alpha / self.sigma**2 * self.cov_product(v)
 
     def projected_cov(self, matrix: Float[Tensor, "m d"]) -> Float[Tensor, "*batch m m"]:
-        """A Cov[x_0 | x_t = x] A', the spread of A x_0. ``(*batch, m, m)``, with no (d, d)."""
+        """A Cov[x_0 | x_t = x] A', the covariance of A x_0, for A = ``matrix`` of shape ``(m, d)``.
+
+        ``(*batch, m, m)``, in units of (A x)^2. It takes min(m, d) products with the covariance.
+        Raises ValueError or TypeError on a wrong shape or dtype.
+        """
         call = "diffusion.projected_cov(x, 0.5, torch.eye(x.shape[-1], dtype=x.dtype))"
         checks.floating("matrix", matrix, call)
         checks.shape("matrix", matrix, ("m", self.x.shape[-1]), call)
@@ -91,26 +114,32 @@ class DenoisingPosterior(ABC):
         return self._projected_cov(matrix.double()).to(self.x.dtype)
 
     def sample(self, *, generator: torch.Generator) -> State:
-        """Draw x_0, one for each row of the ``(n, d)`` cloud; a row that is lost stays NaN."""
+        """Draw one x_0 from p(x_0 | x_t = x) for each row of the ``(n, d)`` cloud x. ``(n, d)``.
+
+        A row that is not finite gives a row of NaN. Raises ValueError where x is not ``(n, d)``.
+        """
         call = "diffusion.sample_denoised(x, 0.5, generator=g), where x has shape (n, d)"
         checks.shape("x", self.x, ("n", self.x.shape[-1]), call)
         checks.generator(generator)
-        lost = ~self.x.isfinite().all(-1, keepdim=True)  # such a row has no past to draw from
+        lost = ~self.x.isfinite().all(-1, keepdim=True)  # such a row has no x_0 to draw
         clean = replace(self, x=self.x.masked_fill(lost, 0.0)) if bool(lost.any()) else self
         return clean._draw(generator).to(self.x.dtype).masked_fill(lost, torch.nan)
 
     @property
     def _score(self) -> State:
-        """The formula itself rounds by 1e-16 |x| / sigma^2; a prior may know a better one."""
+        """The score by Tweedie's formula; a prior may override it with a more accurate one.
+
+        The formula itself rounds by about 1e-16 |x| / sigma^2.
+        """
         return (self.alpha * self._mean - self._x) / self.sigma**2
 
     @cached_property
     def _x(self) -> State:
-        """In float64, as at small t the score is a small difference of large numbers."""
+        """x in float64: at small t the score is a small difference of large numbers."""
         return self.x.double()
 
     def _projected_cov(self, matrix: Float[Tensor, "m d"]) -> Float[Tensor, "*batch m m"]:
-        """By min(m, d) products."""
+        """A Cov A' from min(m, d) products with the covariance."""
         if len(matrix) >= matrix.shape[1]:
             return matrix @ self._products(self._eye) @ matrix.mT
         columns = [self._cov_product(v.expand_as(self._x)) @ matrix.mT for v in matrix]

@@ -1,7 +1,7 @@
 """Distances between two clouds, or two densities. Each is zero when the two agree.
 
-A cloud is ``(n, d)``. Two clouds from the same law are not at distance zero: report a distance
-beside the one between two exact clouds of the same size.
+A cloud is ``(n, d)``. Two finite clouds of the same law are not at distance zero: compare their
+distance with the distance between two exact clouds of the same size.
 """
 
 import math
@@ -13,7 +13,7 @@ from torch import Tensor
 from fsps_lite import checks
 from fsps_lite.estimate import Estimate
 
-DIRECTIONS = 50  # random lines on which clouds of more than one dimension are compared
+DIRECTIONS = 50  # of the random directions along which `distance` compares clouds
 CALL = "wasserstein1(torch.randn(1000, 1), torch.randn(1000, 1))"
 
 
@@ -26,7 +26,9 @@ def wasserstein1(
 ) -> float:
     """The integral of |F - G| over the distribution functions of two clouds on a line. Units of x.
 
-    Exact for any two sizes and weights (Vallender, 1974).
+    ``x`` is ``(n, 1)`` and ``y`` is ``(k, 1)``; the weights are ``(n,)`` and ``(k,)`` and default
+    to equal ones. Exact for any two sizes and weights (Vallender, 1974). Raises ValueError or
+    TypeError on a wrong shape or dtype, and unless weights are >= 0 and sum to 1.
     """
     for name, cloud in (("x", x), ("y", y)):
         checks.floating(name, cloud, CALL)
@@ -44,7 +46,11 @@ def sliced_wasserstein(
     generator: torch.Generator,
     directions: int = 200,
 ) -> float:
-    """The mean of W1 over random directions (Rabin et al., 2012). Units of x; d = 1 gives W1."""
+    """The mean of W1 over random directions (Rabin et al., 2012). Units of x; d = 1 gives W1.
+
+    ``x`` is ``(n, d)`` and ``y`` is ``(k, d)``. Raises ValueError or TypeError on a wrong shape or
+    dtype, and where a cloud is not finite or has one point.
+    """
     _check_pair(x, y)
     checks.generator(generator)
     checks.count("directions", directions, "sliced_wasserstein(x, y, generator=g, directions=200)")
@@ -58,7 +64,7 @@ def distance(
 ) -> Estimate:
     """W1 on the line, sliced W1 in more dimensions, with its standard error. Units of x.
 
-    A cloud that is not finite is infinitely far.
+    A cloud ``x`` that is not finite is at distance infinity.
     """
     if not bool(torch.isfinite(x).all()):
         return Estimate(float("inf"), float("nan"))
@@ -69,7 +75,11 @@ def distance(
 
 
 def energy_distance(x: Float[Tensor, "n d"], y: Float[Tensor, "k d"]) -> float:
-    """2 E|x - y| - E|x - x'| - E|y - y'|, unbiased (Szekely, 2013). Units of x; may be below 0."""
+    """2 E|x - y| - E|x - x'| - E|y - y'|, unbiased (Szekely, 2013). Units of x; may be below 0.
+
+    ``x`` is ``(n, d)`` and ``y`` is ``(k, d)``. Raises ValueError or TypeError on a wrong shape or
+    dtype, and where a cloud is not finite or has one point.
+    """
     _check_pair(x, y)
     n, k = len(x), len(y)
     between = _distances(x, y) / (n * k)
@@ -81,7 +91,8 @@ def energy_distance(x: Float[Tensor, "n d"], y: Float[Tensor, "k d"]) -> float:
 def total_variation(p: Float[Tensor, "G"], q: Float[Tensor, "G"], cell: float) -> float:
     """Half the integral of |p - q|, for densities on a grid of cells of this size. In [0, 1].
 
-    Raises ValueError when a density does not integrate to 1 within 1 %: the grid is then too small.
+    ``p`` and ``q`` are ``(G,)``; ``cell`` is the spacing of the grid, in units of x. Raises
+    ValueError when a density does not integrate to 1 within 1 %: the grid is then too small.
     """
     call = "total_variation(p, q, cell=float(grid[1] - grid[0]))"
     checks.number("cell", cell, call, least=0.0)
@@ -104,13 +115,13 @@ def _along(
 ) -> Estimate:
     """The mean over directions of W1 between two weighted clouds, with its standard error.
 
-    W1 = int |F - G| is the mean over y minus the mean over x of the function with the slope
-    sign(F - G), and has the error of that difference (Vallender, 1974).
+    W1 = int |F - G| (Vallender, 1974) is the mean over y minus the mean over x of a function whose
+    slope is sign(F - G). The standard error is that of this difference of two means.
     """
     u = directions / directions.norm(dim=-1, keepdim=True)
     shadows, order = (torch.cat([x, y]) @ u.mT).mT.sort()
     mass = torch.cat([_equal(x) if p is None else p, -_equal(y) if q is None else -q])
-    ahead, gaps = mass[order].cumsum(-1)[:, :-1], shadows.diff()  # F - G, and where it is so
+    ahead, gaps = mass[order].cumsum(-1)[:, :-1], shadows.diff()  # F - G, and on which lengths
     steps = torch.nn.functional.pad(ahead.sign() * gaps, (1, 0)).cumsum(-1)
     potential = torch.zeros_like(steps).scatter(1, order, steps).mean(0)
     parts = zip(potential.split([len(x), len(y)]), (p, q), strict=True)
@@ -119,7 +130,7 @@ def _along(
 
 
 def _variance_of_mean(values: Float[Tensor, "n"], weights: Float[Tensor, "n"] | None) -> float:
-    """Of the mean of independent values; with weights, of the weighted one."""
+    """The variance of the mean of independent values, or of their weighted mean."""
     if weights is None:
         return float(values.var() / len(values)) if len(values) > 1 else math.nan
     squares = weights**2 * (values - weights @ values) ** 2
@@ -127,19 +138,22 @@ def _variance_of_mean(values: Float[Tensor, "n"], weights: Float[Tensor, "n"] | 
 
 
 def _equal(cloud: Float[Tensor, "n d"]) -> Float[Tensor, "n"]:
-    """The weights of points that have none."""
+    """Equal weights, for a cloud that has none."""
     return cloud.new_full((len(cloud),), 1 / len(cloud))
 
 
 def _distances(x: Tensor, y: Tensor) -> Tensor:
-    """The sum of |x_i - y_j| over all pairs; by differences, as squares cancel far from 0."""
+    """The sum of |x_i - y_j| over all pairs.
+
+    It is computed from differences: the difference of squares loses digits far from 0.
+    """
     blocks = x.split(max(1, 2**24 // len(y)))
     sums = (torch.cdist(b, y, compute_mode="donot_use_mm_for_euclid_dist").sum() for b in blocks)
     return sum(sums, x.new_zeros(()))
 
 
 def _check_weights(name: str, weights: Tensor | None, cloud: Tensor) -> None:
-    """Weights, where there are any, are those of a distribution."""
+    """Raise unless the weights, where there are any, are >= 0 and sum to 1."""
     if weights is None:
         return
     call = f"wasserstein1(x, y, {name}=torch.full_like({name[0]}[:, 0], 1 / len({name[0]})))"

@@ -11,17 +11,17 @@ from fsps_lite.noise import CALL, Noise, Std
 from fsps_lite.operators import Linear, Nonlinear
 from fsps_lite.types import LogDensity, Measurement, State, Where
 
-ROWS = 4096  # signals at a time
+ROWS = 4096  # the most signals that log_prob takes at a time
 
 
 @dataclass(frozen=True)
 class Likelihood:
     """p(y | x) = N(y; A(x), noise_std^2 I): how probable the measurement is if the signal is x.
 
-    ``y`` is ``(m,)``; a NumPy array is copied. ``noise_std``, in units of y, is a number, or
-    ``(m,)`` for one standard deviation a coordinate, or a lower-triangular ``(m, m)`` factor L of a
-    full covariance L L' (:meth:`with_cov` finds it). Raises on wrong shapes or dtypes, NaN, and
-    noise_std <= 0.
+    ``y`` is ``(m,)``; a NumPy array is copied. ``noise_std``, in units of y, is one number, or
+    ``(m,)`` with one standard deviation per coordinate, or a lower-triangular ``(m, m)`` factor L
+    of the covariance L L' (:meth:`with_cov` computes the factor). Raises ValueError or TypeError on
+    wrong shapes or dtypes, NaN, and noise_std <= 0.
     """
 
     operator: Linear | Nonlinear
@@ -42,7 +42,10 @@ class Likelihood:
     def with_cov(
         cls, operator: Linear | Nonlinear, y: Float[Tensor, "m"], noise_cov: Float[Tensor, "m m"]
     ) -> "Likelihood":
-        """The likelihood with noise of a full covariance ``(m, m)``, in units of y squared."""
+        """The likelihood for noise with the covariance ``noise_cov``, ``(m, m)``, in units of y^2.
+
+        Raises ValueError unless it is symmetric and positive definite.
+        """
         call = "Likelihood.with_cov(operator, y, torch.eye(len(y), dtype=y.dtype))"
         checks.floating("noise_cov", noise_cov, call)
         checks.shape("noise_cov", noise_cov, (len(y), len(y)), call)
@@ -54,7 +57,7 @@ class Likelihood:
 
     @property
     def noise(self) -> Noise:
-        """What ``noise_std`` is: one number, one a coordinate, or a factor."""
+        """The distribution of the noise, N(0, L L')."""
         std = torch.as_tensor(self.noise_std, dtype=self.y.dtype, device=self.y.device)
         return Noise(std, len(self.y))
 
@@ -69,17 +72,17 @@ class Likelihood:
         return self.noise.cov
 
     def log_prob(self, x: State) -> LogDensity:
-        """log p(y | x) for each row of ``x``, in nats, with its normaliser."""
-        if x.ndim == 2 and len(x) > ROWS:  # so that nothing of the size of y, a row, is kept
+        """log p(y | x) for each row of ``x``, in nats, with its normaliser. ``(*batch,)``."""
+        if x.ndim == 2 and len(x) > ROWS:  # the residuals of all rows at once may be too large
             return torch.cat([self.log_prob(rows) for rows in x.split(ROWS)])
         return self.noise.log_prob(self.residual(x))
 
     def residual(self, x: State) -> Measurement:
-        """y - A(x) for each row of ``x``: what the noise would have been."""
+        """y - A(x) for each row of ``x``, the noise that x implies. ``(*batch, m)``, units of y."""
         return self.y - self._predict(x)
 
     def simulate(self, x: State, *, generator: torch.Generator) -> Measurement:
-        """Draw a measurement A(x) + noise for each row of ``x``. ``(*batch, m)``."""
+        """Draw a measurement A(x) + noise for each row of ``x``. ``(*batch, m)``, units of y."""
         checks.generator(generator)
         clean = self._predict(x)
         device = generator.device

@@ -1,4 +1,4 @@
-"""Names of earlier versions: whoever uses one is told where it stands now."""
+"""Names of earlier versions: whoever uses one gets an error that says the new name."""
 
 import sys
 from importlib.machinery import ModuleSpec
@@ -31,22 +31,22 @@ MOVED = {  # since 0.1.0
 
 
 def told(old: str) -> str:
-    """Where to find what was called ``old``."""
+    """The message that says where to find what was called ``old``."""
     return complaint("the name has moved since version 0.1.0", old, MOVED[old])
 
 
 class Finder:
-    """Asked for a module that nobody found."""
+    """An import finder that is asked last, and says where a module has moved."""
 
     @staticmethod
     def find_spec(name: str, path: object = None, target: object = None) -> ModuleSpec | None:
-        if name in MOVED:  # without name=, or `from fsps_lite import name` would swallow the words
+        if name in MOVED:  # name= would make `from fsps_lite import name` hide it
             raise ModuleNotFoundError(told(name))
         return None
 
 
 class Moved:
-    """An attribute that is gone: a line of :data:`MOVED`."""
+    """An attribute that no longer exists: who reads it is told its line of :data:`MOVED`."""
 
     def __init__(self, old: str):
         self.old = old

@@ -1,4 +1,4 @@
-"""The noise of a measurement: one number, one a coordinate, or correlated; told apart once."""
+"""The noise of a measurement: one deviation, one per coordinate, or a full covariance."""
 
 import math
 from collections.abc import Callable
@@ -12,7 +12,7 @@ from fsps_lite import checks
 from fsps_lite.types import LogDensity, Measurement
 
 Std = int | float | Float[Tensor, ""] | Float[Tensor, "m"] | Float[Tensor, "m m"]
-LARGEST = 2**28  # numbers of a matrix
+LARGEST = 2**28  # entries of the largest matrix that is formed
 CALL = "Likelihood(Linear(torch.eye(2)), y=torch.zeros(2), noise_std=0.5)"
 
 
@@ -20,9 +20,10 @@ CALL = "Likelihood(Linear(torch.eye(2)), y=torch.zeros(2), noise_std=0.5)"
 class Noise:
     """N(0, L L') in ``size`` coordinates, in units of y.
 
-    L is ``std``: a number, or ``(m,)`` for one a coordinate, or a lower-triangular ``(m, m)``
-    factor. Of the first two no matrix is made, but where one is asked for. ``spread``, below, is a
-    covariance ``(m, m)`` that is added to the noise's, or one a row.
+    L is ``std``: one number, or ``(m,)`` with one number per coordinate, or a lower-triangular
+    ``(m, m)`` factor. With a number or ``(m,)``, a matrix is formed only where ``factor``, ``cov``
+    or a ``spread`` needs it. ``spread`` is a covariance that is added to that of the noise: ``(m,
+    m)``, or ``(*batch, m, m)`` with one per row.
     """
 
     std: Float[Tensor, ""] | Float[Tensor, "m"] | Float[Tensor, "m m"]
@@ -30,7 +31,11 @@ class Noise:
 
     @classmethod
     def of(cls, noise_std: Std, y: Float[Tensor, "m"]) -> "Noise":
-        """As it is given to a Likelihood, checked, in the dtype and on the device of ``y``."""
+        """The noise of a Likelihood with this ``noise_std``; dtype and device are those of ``y``.
+
+        Raises ValueError or TypeError unless it is positive, finite, and of shape (), (m,) or (m,
+        m).
+        """
         if isinstance(noise_std, Tensor) and noise_std.ndim:
             checks.same_dtype("noise_std", noise_std, "y", y.dtype, CALL)
         std = checks.as_tensor("noise_std", noise_std, y, CALL)
@@ -46,7 +51,8 @@ class Noise:
     def factor(self) -> Float[Tensor, "m m"]:
         """L, lower triangular, such that the noise is L eps. ``(m, m)``, units of y.
 
-        Raises where independent noise would make a matrix of more than 2 GB.
+        Raises ValueError where independent noise would need a matrix of more than 2^28 entries, 2
+        GB.
         """
         if not self.full and self.size**2 > LARGEST:
             what = "no matrix so large is made of a noise: `whiten`, `colour`, `solve` do without"
@@ -62,31 +68,31 @@ class Noise:
 
     @property
     def variances(self) -> Float[Tensor, "m"]:
-        """The diagonal of the covariance."""
+        """The diagonal of the covariance. ``(m,)``, units of y squared."""
         square = self.std.square()
         return square.sum(-1) if self.full else square.expand(self.size)
 
     def whiten(self, r: Measurement) -> Measurement:
-        """L^-1 r: standard normal, if ``r`` is this noise."""
+        """L^-1 r, row by row: standard normal if ``r`` is this noise. ``(*batch, m)``."""
         return _whitened(self.std, r) if self.full else r / self.std
 
     def colour(self, eps: Measurement) -> Measurement:
-        """L eps: this noise, if ``eps`` is standard normal."""
+        """L eps, row by row: this noise if ``eps`` is standard normal. ``(*batch, m)``."""
         return eps @ self.std.mT if self.full else eps * self.std
 
     def cov_product(self, v: Measurement) -> Measurement:
-        """L L' v."""
+        """L L' v, row by row. ``(*batch, m)``."""
         return self.colour(v @ self.std) if self.full else v * self.std**2
 
     def solve(self, r: Measurement, spread: Tensor | None = None) -> Measurement:
-        """(spread + L L')^-1 r."""
+        """(spread + L L')^-1 r, row by row; NaN where that matrix is not positive definite."""
         if spread is None and not self.full:
             return r / self.std**2
         factor = self.std if spread is None else self._total(spread)
         return _by_rows(torch.cholesky_solve, r, factor)
 
     def log_prob(self, r: Measurement, spread: Tensor | None = None) -> LogDensity:
-        """log N(r; 0, spread + L L') in nats, with its normaliser."""
+        """log N(r; 0, spread + L L') of each row, in nats, with its normaliser. ``(*batch,)``."""
         if spread is None:
             white, scales = self.whiten(r), self.std.diagonal() if self.full else self.std
         else:
@@ -97,10 +103,13 @@ class Noise:
         return -0.5 * white.square().sum(-1) - log_norm
 
     def _total(self, spread: Float[Tensor, "*each m m"]) -> Float[Tensor, "*each m m"]:
-        """The Cholesky factor of spread + L L', one or one a row; NaN where there is none."""
+        """The Cholesky factor of spread + L L', ``(m, m)`` or one per row.
+
+        NaN where the matrix is not positive definite.
+        """
         own = self.cov if self.full else torch.diag_embed(self.variances)
         factor, failed = torch.linalg.cholesky_ex(spread + own)
-        return torch.where(failed.bool()[..., None, None], math.nan, factor)  # it diverged
+        return torch.where(failed.bool()[..., None, None], math.nan, factor)  # it has diverged
 
 
 def _whitened(factor: Float[Tensor, "*each m m"], r: Measurement) -> Measurement:
@@ -116,14 +125,14 @@ def _whitened(factor: Float[Tensor, "*each m m"], r: Measurement) -> Measurement
 def _by_rows(
     solver: Callable[[Tensor, Tensor], Tensor], r: Measurement, factor: Float[Tensor, "*each m m"]
 ) -> Measurement:
-    """``solver`` for each row of ``r``; one factor for all of them is not copied for each."""
+    """``solver`` for each row of ``r``; a factor that all rows share is not copied."""
     if factor.ndim > 2:
         return solver(r.unsqueeze(-1), factor).squeeze(-1)
     return solver(r.reshape(-1, r.shape[-1]).mT, factor).mT.reshape(r.shape)
 
 
 def _check(noise_std: Std, y: Tensor) -> None:
-    """One positive number, one a coordinate, or a lower-triangular factor."""
+    """Raise unless noise_std is positive numbers, one or (m,), or a lower-triangular factor."""
     if not isinstance(noise_std, Tensor) or noise_std.ndim == 0:
         return checks.positive("noise_std", noise_std, CALL)
     if noise_std.ndim == 2:

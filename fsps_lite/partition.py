@@ -14,8 +14,10 @@ def mode_weights(
 ) -> tuple[Float[Tensor, "K"], Float[Tensor, "K"]]:
     """The share of the cloud in each mode, with its binomial standard error. Each ``(K,)``.
 
-    A point belongs to the component of ``modes`` that is most responsible for it; one that is NaN,
-    or too far away for any to be, belongs to none, and the shares then sum to less than 1.
+    ``x`` is ``(n, d)``. Each point belongs to the component of ``modes`` with the largest
+    responsibility for it. A point that is NaN, or too far away to have responsibilities, belongs to
+    none; the shares then sum to less than 1. Raises ValueError or TypeError where ``x`` and
+    ``modes`` differ in dimension or dtype.
     """
     checks.kind("modes", modes, GaussianMixture, "mode_weights(x, modes)")
     call = f"mode_weights(torch.zeros(1000, {modes.dim}, dtype={modes.dtype}), modes)"
@@ -28,7 +30,7 @@ def mode_weights(
 
 
 def true_weights(posterior: Prior, modes: GaussianMixture) -> list[float | None]:
-    """The share of the posterior's own points in each mode; None where it is not made of points."""
+    """The posterior weight of each mode; None for each, if the posterior has no points to count."""
     if not isinstance(posterior, Empirical):
         return [None] * len(modes.means)
     k = modes.responsibilities(posterior.atoms).argmax(-1)

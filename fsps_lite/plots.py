@@ -1,7 +1,7 @@
 """The figures of the book, one call each. Every function returns the figure.
 
-Time always runs as a sampler does, from noise (t = 1, left) to data (t = 0, right). Colours are
-those of Okabe and Ito, safe for colour-blind readers; maps use cividis.
+Time always runs as a sampler runs: from noise (t = 1, left) to data (t = 0, right). The colours are
+those of Okabe and Ito, which colour-blind readers can tell apart; maps use cividis.
 """
 
 from collections.abc import Callable, Mapping, Sequence, Sized
@@ -23,17 +23,17 @@ from torch import Tensor
 
 from fsps_lite import checks
 from fsps_lite.looks import COLOURS, STYLE, looks
-from fsps_lite.tables import Table as Table  # a table is a picture of numbers
+from fsps_lite.tables import Table as Table  # a table is a figure of numbers
 from fsps_lite.tables import table as table
 from fsps_lite.types import State
 
 WIDEST = 7.9  # inches of a figure whose text of 10 points is shown as such
-MOST_CELLS = 10**7  # of a map, of which a quantile is found
+MOST_CELLS = 10**7  # of a map, at most, of which a quantile is computed
 Curves = Mapping[str, tuple[Tensor, Tensor]]
 
 
 class Figure(matplotlib.figure.Figure):
-    """A figure in which any name can stand, also one that is no TeX, or no text at all."""
+    """A figure that shows any name, even one that is no valid TeX or no valid text."""
 
     def draw(self, renderer: RendererBase) -> None:
         for text in self.findobj(Text):
@@ -69,7 +69,7 @@ def _named(name: str, lines: Mapping[str, tuple[Tensor, ...]], parts: int = 2) -
 
 
 def _plain(name: str, value: Tensor, first: Tensor, call: str) -> None:
-    """Numbers that a figure can show, as many as the first."""
+    """Raise unless ``value`` holds numbers without gradients, as many as ``first``."""
     checks.shape(name, value, tuple(first.shape), call)
     checks.count(f"len({name})", len(value), call)
     if value.requires_grad:
@@ -82,7 +82,7 @@ def _plain(name: str, value: Tensor, first: Tensor, call: str) -> None:
 def panels(
     count: int, *, width: float = 3.2, height: float = 2.8, columns: int | None = None
 ) -> tuple[Figure, list[Axes]]:
-    """``count`` axes in a row (or in rows of ``columns``), in the book's style."""
+    """``count`` axes in one row, or in rows of ``columns``, in the style of the book."""
     checks.count("count", count, "plots.panels(2)")
     columns = min(count, columns or count)
     rows = -(-count // columns)
@@ -99,7 +99,7 @@ def panels(
     assert isinstance(figure, Figure)
     for spare in axes.flat[count:]:
         spare.set_axis_off()
-    plt.close(figure)  # a notebook shows what a cell returns: once, not twice
+    plt.close(figure)  # else a notebook shows it twice: a cell returns it too
     return figure, list(axes.flat[:count])
 
 
@@ -113,10 +113,11 @@ def curves(
     slopes: Sequence[int | float] = (),
     fill: bool = False,
 ) -> Figure:
-    """Named curves ``{name: (x, y)}`` on one pair of axes.
+    """Named curves ``{name: (x, y)}`` on one pair of axes; x and y have one shape, ``(T,)``.
 
-    ``log`` is "x", "y" or "xy"; ``slopes`` adds grey guides of these slopes to a log-log plot;
-    ``fill`` shades below the curves, for densities. An axis called "t" runs from noise to data.
+    ``log`` is "x", "y" or "xy". ``slopes`` adds grey lines of these slopes to a log-log plot.
+    ``fill`` shades the area below the curves, for densities. If ``xlabel`` is "t", the axis runs
+    from noise to data. Raises ValueError or TypeError on other shapes or words.
     """
     _named("lines", lines)
     if log not in ("", "x", "y", "xy"):
@@ -146,7 +147,7 @@ def bands(
     ylabel: str,
     levels: Sequence[int | float] = (),
 ) -> Figure:
-    """Means and what lies within one standard deviation: ``{name: (x, mean, std)}``, a panel each.
+    """Means with a band of one standard deviation: ``{name: (x, mean, std)}``, one panel each.
 
     ``levels`` are dotted lines across every panel: values to compare the means with.
     """
@@ -170,9 +171,10 @@ def neighbours(
     ylabel: str,
     levels: Sequence[int | float] = (),
 ) -> Figure:
-    """Curves in panels of their own axes, ``{title: {name: (x, y)}}``; names keep their colours.
+    """Curves in panels with axes of their own, ``{title: {name: (x, y)}}``.
 
-    ``levels`` holds, for each panel, the place of a dotted vertical line.
+    A name has the same colour in all panels. ``levels`` holds, for each panel, the place of a
+    dotted vertical line.
     """
     _grouped(groups)
     _as_many("xlabels", xlabels, groups)
@@ -192,7 +194,7 @@ def neighbours(
 
 
 def ratios(groups: Mapping[str, Curves], *, ylabel: str, columns: int | None = None) -> Figure:
-    """Ratios over time, ``{panel: {name: (t, ratio)}}``: a line at 1, a colour for each name."""
+    """Ratios over time, ``{panel: {name: (t, ratio)}}``, with a grey line at 1."""
     return over_time(groups, ylabel=ylabel, columns=columns, level=1.0)
 
 
@@ -205,15 +207,16 @@ def over_time(
     log: bool = False,
     width: float = 2.7,
 ) -> Figure:
-    """Curves over time, ``{panel: {name: (t, value)}}``: a colour for each name, one value axis.
+    """Curves over time, ``{panel: {name: (t, value)}}``; all panels share the value axis.
 
-    ``level`` draws a grey line across every panel; ``log`` makes the values logarithmic.
+    A name has the same colour in all panels. ``level`` draws a grey line across every panel;
+    ``log`` makes the value axis logarithmic.
     """
     _grouped(groups)
     figure, axes = panels(len(groups), width=width, height=2.7, columns=columns)
     look = looks([name for lines in groups.values() for name in lines])
     for axis, (title, lines) in zip(axes, groups.items(), strict=True):
-        axis.sharey(axes[0])  # before there are limits, so that all curves count
+        axis.sharey(axes[0])  # before drawing, so that the limits hold all curves
         if level is not None:
             axis.axhline(level, color="0.6", linewidth=0.8, zorder=0)
         for name, (t, value) in lines.items():
@@ -228,7 +231,10 @@ def over_time(
 
 
 def convergence(grids: Mapping[str, Curves], floor: tuple[float, float], *, ylabel: str) -> Figure:
-    """Error against steps, log-log, a panel for each grid; grey is where exact clouds fall."""
+    """Error against steps, log-log, one panel per grid.
+
+    ``floor`` is the range in which exact clouds fall; it is grey.
+    """
     _grouped(grids)
     figure, axes = panels(len(grids), width=3.9, height=3.6)
     for axis, (grid, lines) in zip(axes, grids.items(), strict=True):
@@ -247,7 +253,7 @@ def convergence(grids: Mapping[str, Curves], floor: tuple[float, float], *, ylab
 
 
 def bayes(x: Tensor, prior: Tensor, likelihood: Tensor, posterior: Tensor) -> Figure:
-    """Prior, likelihood and posterior over one signal axis: densities, and a scaled likelihood."""
+    """Prior, likelihood and posterior over one signal axis; the likelihood is scaled to fit."""
     lines = {
         "prior p(x)": (x, prior),
         "likelihood p(y | x), scaled": (x, likelihood / likelihood.max() * posterior.max()),
@@ -264,15 +270,15 @@ def maps(
     columns: int | None = None,
     top: float | None = None,
 ) -> Figure:
-    """Densities over (t, x), one panel each, on one colour scale: the pictures of this book.
+    """Densities over (t, x), one panel each, on one colour scale: the typical figure of this book.
 
-    ``densities[name][i, j]`` is the density at time ``t[i]`` and place ``x[j]``. The scale is that
-    of the square root, and ends where 99 % of the first panel lie below, so that noise is seen too;
-    ``top`` ends it elsewhere, for figures that are to be compared.
+    ``densities[name][i, j]`` is the density at time ``t[i]`` and place ``x[j]``. The colour scale
+    is that of the square root. It ends where 99 % of the values of the first panel lie below, so
+    that noise is visible too. ``top`` ends it elsewhere, for figures that are to be compared.
     """
     figure, axes = panels(len(densities), width=3.6, height=3.0, columns=columns)
     first = next(iter(densities.values())).flatten()
-    some = first[:: max(1, len(first) // MOST_CELLS)]  # torch knows quantiles of so many only
+    some = first[:: max(1, len(first) // MOST_CELLS)]  # torch takes the quantile of so many at most
     norm = PowerNorm(0.5, vmin=0.0, vmax=top or float(some.quantile(0.99)))
     for axis, (name, density) in zip(axes, densities.items(), strict=True):
         mesh = axis.pcolormesh(
@@ -303,7 +309,10 @@ def density_map(
 
 
 def particle_map(x: Float[Tensor, "T n 1"], places: Float[Tensor, "G"]) -> Float[Tensor, "T G"]:
-    """A cloud's density over time, by counting in cells around ``places``: for :func:`maps`."""
+    """A cloud's density over time, counted in cells around ``places``: a panel for :func:`maps`.
+
+    ``x`` is ``(T, n, 1)``; ``places``, ``(G,)``, are an even grid. ``(T, G)``, in 1 / units of x.
+    """
     call = "plots.particle_map(x.expand(len(t), *x.shape)[..., :1], grid)"
     checks.floating("x", x, call)
     checks.shape("x", x, ("T", "n", 1), call)
@@ -329,7 +338,10 @@ def bundles(
     paths: Mapping[str, Float[Tensor, "T n"]],
     bands: Mapping[str, tuple[Tensor, Tensor]],
 ) -> Figure:
-    """Named bundles of particles over time, each over its band ``(mean, std)``: mean +- 2 std."""
+    """Named bundles of particles over time, each over a band of its mean ± 2 standard deviations.
+
+    ``paths[name]`` is ``(T, n)``; ``bands[name]`` is ``(mean, std)``, each ``(T,)``.
+    """
     _as_many("bands", bands, paths)
     figure, (axis,) = panels(1, width=6.4, height=3.8)
     look = looks(paths)
@@ -375,7 +387,7 @@ def histograms(
 
 
 def bars(heights: Mapping[str, Tensor], labels: Sequence[str], *, ylabel: str) -> Figure:
-    """Groups of bars: one group a label, one bar a name."""
+    """Groups of bars: one group per label, one bar per name."""
     _named("heights", {name: (height,) for name, height in heights.items()}, parts=1)
     for height in heights.values():
         _as_many("labels", labels, height)
@@ -399,10 +411,10 @@ def report(
     xlabels: Sequence[str],
     levels: Sequence[int | float | None],
 ) -> Figure:
-    """The curves of a report: ``{quantity: {sampler: (x, y)}}``, one panel a quantity.
+    """The curves of a report: ``{quantity: {sampler: (x, y)}}``, one panel per quantity.
 
-    ``xlabels`` says what is x in each panel, time or a share in [0, 1]; ``levels`` holds the place
-    of a grey line in each, or None.
+    ``xlabels`` names x in each panel: time, or a share in [0, 1]. ``levels`` holds the height of a
+    grey line in each, or None.
     """
     _as_many("xlabels", xlabels, groups)
     _as_many("levels", levels, groups)
@@ -431,7 +443,7 @@ def phases(
 ) -> Figure:
     """Signed numbers over two parameters, one panel each: white is 0, and y is logarithmic.
 
-    ``contour`` is a field, and the level at which a dashed line is drawn through all panels.
+    ``contour`` is a field and a level, at which all panels get a dashed line.
     """
     figure, axes = panels(len(fields), width=2.7, height=2.9)
     top = max(float(field.abs().max()) for field in fields.values())
@@ -456,7 +468,10 @@ def phases(
 
 
 def agreement(points: Mapping[str, tuple[Tensor, Tensor]], *, xlabel: str, ylabel: str) -> Figure:
-    """Two answers to the same questions, ``{name: (one, other)}``: on the diagonal they agree."""
+    """Two answers to the same questions, ``{name: (one, other)}``.
+
+    Where they agree, they lie on the diagonal.
+    """
     _named("points", points)
     figure, (axis,) = panels(1, width=4.6, height=3.6)
     everything = torch.cat([v.flatten() for pair in points.values() for v in pair])
@@ -472,7 +487,10 @@ def agreement(points: Mapping[str, tuple[Tensor, Tensor]], *, xlabel: str, ylabe
 
 
 def images(rows: Mapping[str, Float[Tensor, "n h w"]], *, full: float = 16.0) -> Figure:
-    """Rows of small images, each row with its name: 0 is paper, ``full`` is ink, NaN is unseen."""
+    """Rows of small images, ``(n, h, w)``, each row with its name.
+
+    0 is white, ``full`` is black, and NaN, for a pixel that is not seen, has a colour of its own.
+    """
     checks.count("len(rows)", len(rows), "plots.images({'a digit': torch.zeros(1, 8, 8)})")
     columns = max(len(row) for row in rows.values())
     figure, axes = panels(len(rows) * columns, width=0.85, height=0.85, columns=columns)
@@ -488,14 +506,14 @@ def images(rows: Mapping[str, Float[Tensor, "n h w"]], *, full: float = 16.0) ->
 
 
 def _grouped(groups: Mapping[str, Curves]) -> None:
-    """``{panel: {name: (x, y)}}``."""
+    """Raise unless ``groups`` is ``{panel: {name: (x, y)}}``."""
     checks.kind("groups", groups, Mapping, "plots.ratios({'a': {'b': (t, t)}}, ylabel='y')")
     for lines in groups.values():
         _named("groups", lines)
 
 
 def _as_many(name: str, values: Sized, others: Sized) -> None:
-    """One of ``values`` for each of ``others``."""
+    """Raise unless there are as many ``values`` as ``others``."""
     if len(values) != len(others):
         what = f"`{name}` must be {len(others)}, one for each"
         call = "plots.bars({'a': torch.ones(2)}, ['x', 'y'], ylabel='y')"

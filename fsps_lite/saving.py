@@ -1,4 +1,4 @@
-"""Files that are whole or as they were: no save leaves half of one behind."""
+"""Saving a file as a whole: a save that fails leaves the old file as it was."""
 
 import os
 import shutil
@@ -9,9 +9,12 @@ from fsps_lite.checks import complaint
 
 
 def save(path: str | Path, text: str) -> None:
-    """Write ``text`` beside ``path``, then put it in its place. What is no UTF-8 becomes "?"."""
+    """Write ``text`` into a new file beside ``path``, then move that file to ``path``.
+
+    A letter that UTF-8 cannot write becomes "?".
+    """
     target, data = Path(path).resolve(), text.encode("utf-8", "replace")
-    if target.exists() and not target.is_file():  # a terminal or a pipe has nothing to lose
+    if target.exists() and not target.is_file():  # a terminal or a pipe holds nothing to protect
         target.write_bytes(data)
         return
     part = target.with_name(f".{uuid4().hex}.part")
@@ -25,7 +28,7 @@ def save(path: str | Path, text: str) -> None:
 
 
 def check_target(name: str, path: str | Path, call: str) -> None:
-    """``path`` must name a file in a folder that can be written: known before the work is done."""
+    """Raise ValueError, before any work, unless ``path`` is a file in a writable folder."""
     target = Path(path).resolve()
     named = bool(str(path)) and "\0" not in str(path) and not target.is_dir()
     if not named or not target.parent.is_dir() or not os.access(target.parent, os.W_OK):

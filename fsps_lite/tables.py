@@ -7,14 +7,13 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from fsps_lite import checks
-from fsps_lite.estimate import Estimate
 
 CALL = 'table(["method", "weight"], [["DPS", 0.031], ["exact", 0.083]], digits=2)'
 
 
 @dataclass(frozen=True)
 class Table:
-    """A head and rows of texts; shown as HTML by a notebook, and by ``print`` as aligned text."""
+    """A heading and rows of text; a notebook shows it as HTML, ``print`` as aligned text."""
 
     head: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
@@ -36,16 +35,17 @@ class Table:
 
 
 def _cells(row: Sequence[str]) -> str:
-    """The first cell names its row."""
+    """One row as HTML; its first cell is the heading of the row."""
     first, *others = map(html.escape, row)
     return f'<th scope="row">{first}</th>' + "".join(f"<td>{cell}</td>" for cell in others)
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[object]], *, digits: int = 3) -> Table:
-    """A table with ``head`` over its columns. A float gets ``digits`` behind the point.
+    """A table with the names ``head`` above its columns. A float gets ``digits`` decimals.
 
-    A tensor of one number counts as a float, an `Estimate` prints the digits that its error allows,
-    and all else is printed as it is. Raises a ValueError for a row that is longer or shorter.
+    A tensor of one number is printed as a float. An `Estimate` is printed with the digits that its
+    error allows. Everything else is printed as it is. Raises ValueError where a row does not have
+    one entry for each name in ``head``.
     """
     checks.kind("digits", digits, int, CALL)
     names = tuple(map(str, head))
@@ -62,4 +62,4 @@ def _text(entry: object, digits: int) -> str:
         entry = entry.item()
     if isinstance(entry, float):
         return f"{entry:.{digits}f}"
-    return str(entry).replace("+-", "±") if isinstance(entry, Estimate) else str(entry)
+    return str(entry)

@@ -1,15 +1,19 @@
-"""What a guided sampler does, in closed form: numbers that no sample was drawn for.
+"""What a guided sampler does, in closed form: numbers for which no sample is drawn.
 
-On the line, with A = 1, and in the clock tau = alpha^2 / sigma^2, the signal-to-noise ratio, the
-place M = E[x_0 | x_t] of a particle that is guided by a matched Gaussian of spread V follows
+The signal is a number and A = 1. Time is measured by tau = alpha^2 / sigma^2, the signal-to-noise
+ratio. A particle has the place M = E[x_0 | x_t]. If a matched Gaussian of spread V guides it, then
 
     dM = C (C (y - M) / (noise_std^2 + V) dtau + dB),    C = Var[x_0 | x_t],
 
-from M = E[x_0] at tau = 0, whatever the noise schedule; the book's page *Proofs* derives all that
-stands here. It holds in the limit of small steps, and for a run that ends where tau is infinite. An
-operator A x is covered by y / A and noise_std / A. Two atoms lie at -a and a, and ``weight``, the
-prior's for the one at -a, is 1/2 unless it is given. A spread is a function of C, the true
-variance, or of (C, tau). Numbers come out as floats.
+starting from M = E[x_0] at tau = 0, for every noise schedule. This holds in the limit of small
+steps, for a run that ends where tau is infinite. The book's page *Proofs* derives it, and all that
+follows from it here. For an operator A x, use y / A and noise_std / A.
+
+Two atoms lie at -a and a. ``weight`` is the prior's weight of the atom at -a, 1/2 unless it is
+given. A spread is a function of C, the true variance, or of (C, tau). a, y and noise_std are
+numbers in units of x, and the results are floats. Functions of them raise ValueError or TypeError
+unless a and noise_std are positive, ``weight`` is between 0 and 1, and noise_std is large enough
+beside a for what it computes.
 """
 
 import math
@@ -28,23 +32,24 @@ Curve = Callable[[np.ndarray], np.ndarray | float]  # of M, or of C
 MovingSpread = Callable[[np.ndarray, np.ndarray | float], np.ndarray | float]  # of (C, tau)
 Rates = Callable[[float], tuple[np.ndarray, np.ndarray]]  # of log(tau)
 
-LEAST = 1e-3  # of noise_std, in units of a, for a quadrature
-GRID, PITCH = np.linspace(-2.8, 2.8, 201, retstep=True)  # tanh-sinh: what is steep is so at an end
+LEAST = 1e-3  # the smallest noise_std / a for a quadrature
+GRID, PITCH = np.linspace(-2.8, 2.8, 201, retstep=True)  # tanh-sinh: for functions steep at an end
 NODES = expit(np.pi * np.sinh(GRID))  # on [0, 1]
 WEIGHTS = PITCH * np.pi * np.cosh(GRID) * NODES * (1 - NODES)
 FOUR, SHARES = np.polynomial.legendre.leggauss(4)
-CELLS, STEPS = 400, 150  # of the differential equation, to begin with
-DOUBLINGS, AGREE = 4, 3e-4  # how often both are doubled until two answers agree
-STAGE = 2 - math.sqrt(2)  # of a step, its first part (Bank, 1985)
+CELLS, STEPS = 400, 150  # of the differential equation, at first
+DOUBLINGS, AGREE = 4, 3e-4  # both are doubled so often, until two answers agree
+STAGE = 2 - math.sqrt(2)  # the first part of a step (Bank, 1985)
 NUMBERS = torch.empty(0, dtype=torch.float64, device="cpu")
 
 
 def hitting_probability(log_guess: Curve, start: Number, left: Number, right: Number) -> float:
     """The share of particles that end at ``left``, when p_guess(y | M) guides them.
 
-    The integral of p_guess^-2 from ``start`` to ``right``, over that from ``left`` to ``right``.
-    ``log_guess`` is log p_guess as a function of M alone, in nats up to a constant; what guides is
-    its derivative. With p(y | M) itself, which is linear in M, this is Bayes' rule.
+    It is the integral of p_guess^-2 from ``start`` to ``right``, divided by that from ``left`` to
+    ``right``. ``log_guess`` is log p_guess as a function of M alone, in nats; a constant added to
+    it changes nothing, because only its derivative guides. If p_guess is p(y | M) itself, which is
+    linear in M, the share is the posterior weight by Bayes' rule.
     """
     call = "theory.hitting_probability(lambda M: -M**2, 0.0, -1.0, 1.0)"
     checks.function("log_guess", log_guess, call)
@@ -56,8 +61,8 @@ def atom_weight(
 ) -> float:
     """The weight that a sampler of spread V(C) gives to the atom at -a: one quadrature.
 
-    V = 0 is DPS, V = C TMPD, and V = c C the dial between them. C = a^2 - M^2 knows no time, and V
-    must know none either: for one that does see :func:`weight_in_time`.
+    V = 0 is DPS and V = C is TMPD; V = c C is a dial between them. C = a^2 - M^2 is a function of M
+    alone, so V must not depend on time; for a V that does, see :func:`weight_in_time`.
     """
     _check(a, y, noise_std, weight, least=LEAST)
     pull, start = _pull(spread, a, y, noise_std), prior_mean(a, weight)
@@ -69,8 +74,9 @@ def implied_weight(
 ) -> float:
     """The weight of the atom at -a in the density that the score belongs to, near t = 0.
 
-    Its odds are the prior's times p_guess at -a over that at a. Much noise in the reverse process
-    would bring them about. At V = 0 they are the truth's; any V > 0 between the atoms weakens them.
+    Its odds are the prior's odds times p_guess at -a over p_guess at a. A reverse process with much
+    noise would reach them. With V = 0 they are the true odds; any V > 0 between the atoms weakens
+    them.
     """
     _check(a, y, noise_std, weight, least=LEAST)
     return float(expit(logit(weight) - _integral(_pull(spread, a, y, noise_std), -a, a)))
@@ -96,9 +102,9 @@ def dps_weight(a: Number, y: Number, noise_std: Number, *, weight: Number = 0.5)
 def tmpd_weight(a: Number, y: Number, noise_std: Number, *, weight: Number = 0.5) -> float:
     """TMPD's weight of the atom at -a: (S(a) - S(M)) / (S(a) - S(-a)) with M = E[x_0].
 
-    S(M) = -((b - M) / (b + M))^(y / b) with b^2 = a^2 + noise_std^2. The odds of equal atoms are
-    ((b - a) / (b + a))^(y / b): as noise_std falls they sharpen as a power of it, where the
-    truth's sharpen exponentially.
+    S(M) = -((b - M) / (b + M))^(y / b) with b^2 = a^2 + noise_std^2. For two equal atoms the odds
+    are ((b - a) / (b + a))^(y / b). As noise_std falls, they sharpen as a power of noise_std; the
+    true odds sharpen exponentially.
     """
     _check(a, y, noise_std, weight)
     b, M = math.hypot(a, noise_std), prior_mean(a, weight)
@@ -111,7 +117,10 @@ def tmpd_weight(a: Number, y: Number, noise_std: Number, *, weight: Number = 0.5
 
 
 def full_tmpd_weight(a: Number, y: Number, noise_std: Number, *, weight: Number = 0.5) -> float:
-    """TMPD's if it kept the derivative of its covariance: log N(y; M, noise_std^2 + C) guides."""
+    """TMPD's weight of the atom at -a, if its gradient included the derivative of C.
+
+    log N(y; M, noise_std^2 + C) then guides, with C = a^2 - M^2.
+    """
     _check(a, y, noise_std, weight, least=LEAST)
 
     def log_guess(M: np.ndarray) -> np.ndarray:
@@ -124,8 +133,9 @@ def full_tmpd_weight(a: Number, y: Number, noise_std: Number, *, weight: Number 
 def unbiased_dial(a: Number, y: Number, noise_std: Number) -> float:
     """The c for which V = c C gives two equal atoms their true weights; 1/5 as noise_std grows.
 
-    There the distance of the weight from 1/2 is off by (1 - 5 c) / 6 (a / noise_std)^2, relative.
-    Needs y != 0, at which every c is right.
+    For large noise_std, the distance of the weight from 1/2 has the relative error (1 - 5 c) / 6 (a
+    / noise_std)^2. y = 0 is refused, because there every c is right. Raises ValueError where
+    rounding hides the answer.
     """
     _check(a, y, noise_std, least=LEAST)
 
@@ -152,11 +162,11 @@ def weight_in_time(
 ) -> float:
     """The weight of the atom at -a for a spread V(C, tau); PiGDM's is 1 / (1 / data_var + tau).
 
-    No closed form: when V knows the time, no function of M alone is free of drift. The probability
-    h(M, tau) of ending at -a solves the backward equation dh/dtau + C^2 (pull dh/dM + d2h/dM2 / 2)
-    = 0, here on finer and finer grids, to 1e-4. ``stop`` is a signal-to-noise ratio at which to
-    end, before all have arrived: then the share of M < 0. Raises ValueError where 6,400 cells do
-    not suffice.
+    It has no closed form: if V depends on time, no function of M alone is a martingale. The
+    probability h(M, tau) of ending at -a solves the backward equation dh/dtau + C^2 (pull dh/dM +
+    d2h/dM2 / 2) = 0, which is solved here on finer and finer grids, to 1e-4. ``stop`` is a
+    signal-to-noise ratio at which to end before all particles have arrived; the answer is then the
+    share with M < 0. Raises ValueError where 6,400 cells are not enough.
     """
     _check(a, y, noise_std, weight)
     if stop is not None:
@@ -178,13 +188,14 @@ def path_kl(
 ) -> float:
     """The KL from the exact process to that of a spread V(C), in nats: one quadrature (Girsanov).
 
-    Half the squared error of the pull, times the time that the exact process spends at each M:
-    Brownian motion's between -a and a, times p(y | M) / p(y). Bounds the KL between the weights.
+    It is half the squared error of the pull, times the time that the exact process spends at each
+    M. That time is the time of Brownian motion between -a and a, times p(y | M) / p(y). The KL
+    between the weights is at most this.
     """
     _check(a, y, noise_std, weight, least=LEAST)
     total, tilt, pull = 0.0, a * y / noise_std**2, _pull(spread, a, y, noise_std)
     evidence = float(np.logaddexp(np.log(weight) - tilt, np.log(1 - weight) + tilt))
-    for low, high in ((0.0, 1 - weight), (1 - weight, 1.0)):  # shares of the way from -a to a
+    for low, high in ((0.0, 1 - weight), (1 - weight, 1.0)):  # how far from -a to a, as a share
         left = low + (high - low) * NODES
         right = (1 - high) + (high - low) * NODES[::-1]  # 1 - left, without its rounding
         log_p = np.logaddexp(np.log(right) - tilt, np.log(left) + tilt)  # p(y | M), scaled
@@ -196,10 +207,10 @@ def path_kl(
 
 
 def dps_scale(x: np.ndarray | Number, y: Number, noise_std: Number) -> np.ndarray | float:
-    """S(x) = erfi((x - y) / noise_std): DPS leaves its mean as it was, whatever the prior is.
+    """S(x) = erfi((x - y) / noise_std): DPS keeps the mean of S, whatever the prior is.
 
-    The mean of S over the results of DPS is S at the prior's mean. For two atoms that fixes the
-    weights; for more of them it is one equation.
+    So the mean of S over the results of DPS is S at the prior's mean. For two atoms this fixes the
+    weights; for more atoms it is one equation among several unknowns.
     """
     call = "theory.dps_scale(0.5, 0.3, 0.5)"
     checks.number("y", y, call)
@@ -215,8 +226,9 @@ def gaussian_moments(
 ) -> tuple[float, float]:
     """Mean and standard deviation of the results on a Gaussian prior, for any spread V(C, tau).
 
-    With R(C) the integral of 1 / (noise_std^2 + V) from 0 to C, the mean is
-    y - (y - mean) exp(-R(prior_var)), the variance the integral of exp(-2 R) from 0 to prior_var.
+    R(C) is the integral of 1 / (noise_std^2 + V) from 0 to C. The mean is y - (y - mean)
+    exp(-R(prior_var)), and the variance is the integral of exp(-2 R) from 0 to prior_var. Both
+    results are in units of x, as prior_std is.
     """
     _check(prior_std, y, noise_std, least=LEAST)
     prior_var = prior_std**2
@@ -236,8 +248,8 @@ def dial_moments(
 ) -> tuple[float, float]:
     """:func:`gaussian_moments` of V = c C, in closed form: exact at c = 1, and DPS at c = 0.
 
-    DPS forgets the prior's mean as exp(-u), u = prior_var / noise_std^2, and its variance is
-    noise_std^2 / 2 (1 - exp(-2 u)): for small noise half the true one.
+    With u = prior_var / noise_std^2, DPS forgets the prior's mean as exp(-u), and its variance is
+    noise_std^2 / 2 (1 - exp(-2 u)): for small noise, half the true one.
     """
     _check(prior_std, y, noise_std)
     checks.number("c", c, "theory.dial_moments(0.5, 1.0, 0.3, 0.5)", least=0.0)
@@ -248,7 +260,7 @@ def dial_moments(
 
 
 def prior_mean(a: Number, weight: Number = 0.5) -> float:
-    """E[x_0], where every particle starts: the only place where the prior's weights come in."""
+    """E[x_0], where every particle starts: only here do the prior's weights come in."""
     return a * (1 - 2 * weight)
 
 
@@ -269,7 +281,7 @@ def _pull(spread: Curve, a: Number, y: Number, noise_std: Number) -> Curve:
 
 
 def _log_odds(log_guess: Curve, start: Number, left: Number, right: Number) -> float:
-    """Those of ending at ``left``: probabilities may be too small for a number."""
+    """Log odds of ending at ``left``: the probabilities may be too small for a float."""
     parts = []
     for low, high in ((left, start), (start, right)):
         M = low + (high - low) * NODES
@@ -294,13 +306,16 @@ def _weight(
     *,
     cells: int,
 ) -> float:
-    """:func:`weight_in_time` on one grid: even in u, where M = a tanh(u), and in log(tau)."""
+    """:func:`weight_in_time` on one grid.
+
+    The grid is even in u, where M = a tanh(u), and in log(tau).
+    """
     narrow = a * (a + abs(y)) / noise_std**2  # the guidance ends within 1 / narrow of the atoms
     reach = 10 + math.log1p(narrow) / 2
     u, last = np.linspace(-reach, reach, cells + 1), stop or 1e3 / min(a, noise_std) ** 2
     rates = _rates(spread, a, y, noise_std, u)
     h = np.heaviside(-u, 0.5) if stop else _standing(*rates(math.log(last)))
-    first = 1e-6 / (a**2 * (1 + narrow))  # until then nothing moves
+    first = 1e-6 / (a**2 * (1 + narrow))  # before it, nothing moves
     clock = np.linspace(math.log(last), math.log(first), STEPS * cells // CELLS + 1)
     for late, early in zip(clock[:-1], clock[1:], strict=True):
         h = _step_back(h, rates, late, early)
@@ -310,7 +325,8 @@ def _weight(
 def _rates(spread: MovingSpread, a: Number, y: Number, noise_std: Number, u: np.ndarray) -> Rates:
     """Logs of how often M moves up, and down, across each edge, per unit of log(tau).
 
-    Exponentially fitted (Scharfetter, 1969): never negative, and exact where V stands still.
+    Exponentially fitted (Scharfetter, 1969): the rates are never negative, and exact where V does
+    not depend on time.
     """
     cell = u[1] - u[0]
     inner = (u[1:] + u[:-1])[:, None] / 2 + cell / 2 * FOUR
@@ -329,7 +345,7 @@ def _rates(spread: MovingSpread, a: Number, y: Number, noise_std: Number, u: np.
 
 
 def _standing(up: np.ndarray, down: np.ndarray) -> np.ndarray:
-    """The probability of ending at the first node from each of them, if V does not move."""
+    """The probability of ending at the first node, from each node, if V does not change."""
     log_step = np.append(0.0, np.cumsum(down[:-1] - up[1:]))
     step = np.exp(log_step - log_step.max())
     total: float = step.sum()
@@ -337,7 +353,10 @@ def _standing(up: np.ndarray, down: np.ndarray) -> np.ndarray:
 
 
 def _step_back(h: np.ndarray, rates: Rates, late: float, early: float) -> np.ndarray:
-    """One step of the backward equation: trapezia, then backward differences (Bank, 1985)."""
+    """One step of the backward equation.
+
+    It takes the trapezoid rule first, then the second-order backward difference (Bank, 1985).
+    """
     length = late - early
     half = STAGE / 2 * length
     middle = _solved(h + half * _change(h, *rates(late)), rates(late - STAGE * length), half)
@@ -346,7 +365,7 @@ def _step_back(h: np.ndarray, rates: Rates, late: float, early: float) -> np.nda
 
 
 def _change(h: np.ndarray, up: np.ndarray, down: np.ndarray) -> np.ndarray:
-    """How h changes per unit of log(tau); at the atoms it stays as it is."""
+    """How h changes per unit of log(tau); at the two atoms it does not change."""
     rise = np.diff(h)
     return np.pad(np.exp(up[1:]) * rise[1:] - np.exp(down[:-1]) * rise[:-1], 1)
 
@@ -364,9 +383,11 @@ def _solved(known: np.ndarray, logs: tuple[np.ndarray, np.ndarray], length: floa
 def _check(
     scale: Number, y: Number, noise_std: Number, weight: Number = 0.5, *, least: Number = 0
 ) -> None:
-    """The distance, or the prior's deviation, and the noise are positive; a weight is inside.
+    """Raise unless the scale and the noise are positive, and the weight is inside (0, 1).
 
-    A quadrature ends 7e-12 before an atom, and sees noise_std down to ``least`` times the distance.
+    The scale is the distance a of the atoms from 0, or the prior's standard deviation.
+
+    A quadrature ends 7e-12 before an atom. So it needs noise_std >= ``least`` times the scale.
     """
     call = "theory.true_weight(1.0, 0.3, 0.5, weight=0.5)"
     for name, value in (("a", scale), ("y", y), ("noise_std", noise_std), ("weight", weight)):

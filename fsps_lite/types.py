@@ -1,4 +1,4 @@
-"""The words that every signature uses: a name says the shape, the page *Notation* says the meaning.
+"""The types that every signature uses: a name says the shape, the page *Notation* the meaning.
 
 ``State``        ``(*batch, d)``  a point of signal space, or a cloud of them
 ``Measurement``  ``(*batch, m)``  a point of data space
@@ -27,9 +27,10 @@ Scale = int | float | Float[Tensor, ""]
 
 @runtime_checkable
 class PosteriorScore(Protocol):
-    """Anything that answers ``score(x, t)``: the gradient in ``x`` of log p(x_t = x | y).
+    """Anything that is called as ``score(x, t)`` and answers grad log p(x_t = x | y).
 
-    A plain function qualifies, and so does a learned network wrapped in two lines.
+    ``x`` and the answer are ``(*batch, d)``. A plain function is one; so is a network in a function
+    of two lines.
     """
 
     def __call__(self, x: State, t: Time) -> State: ...
@@ -46,8 +47,8 @@ class LogLikelihood(Protocol):
 class Prior(Protocol):
     """What :class:`~fsps_lite.Diffusion` needs to know about a distribution of ``x_0``.
 
-    ``given`` sees ``x_t = alpha x_0 + sigma eps`` through the two scales alone, and tells all that
-    is known of ``x_0`` then.
+    ``given(x, alpha, sigma)`` answers p(x_0 | x_t = x) for ``x_t = alpha x_0 + sigma eps``. It
+    needs the two scales alone, and no schedule.
     """
 
     @property

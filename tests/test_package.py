@@ -158,7 +158,7 @@ def test_it_asks_for_all_that_it_imports(about):
     plain = {canonicalize_name(r.name) for r in requires if r.marker is None}
     homes = metadata.packages_distributions()
     for path in LIBRARY.rglob("*.py"):
-        allowed = plain | {"ipywidgets"} if path.name == "widgets.py" else plain
+        allowed = plain | {"ipywidgets"} if path.name == "explorers.py" else plain
         for name in imported(path) - set(sys.stdlib_module_names) - {"fsps_lite"}:
             asked = {canonicalize_name(home) for home in homes[name]} & allowed
             assert asked, f"{path.name} imports {name}: name it under `dependencies`"

@@ -520,6 +520,10 @@ def test_the_printed_table_lines_up_and_explains_its_mark(report):
     assert max(len(line) for line in lines) <= 120
 
 
+def test_a_bare_report_prints_as_print_does(report):
+    assert repr(report) == str(report)
+
+
 def test_the_notebook_face_holds_the_same_numbers(report):
     face = report._repr_html_()
     assert Tags(face).open == []
@@ -648,9 +652,9 @@ def test_a_wrong_method_is_refused_before_any_long_run():
 
 
 def test_a_number_prints_with_the_digits_that_its_error_allows():
-    assert str(Estimate(0.123456, 0.0123)) == "0.123 +- 0.012"
-    assert str(Estimate(12.3456, 1.23)) == "12.3 +- 1.2"
-    assert str(Estimate(1234.56, 123.0)) == "1235 +- 123"
+    assert str(Estimate(0.123456, 0.0123)) == "0.123 ± 0.012"
+    assert str(Estimate(12.3456, 1.23)) == "12.3 ± 1.2"
+    assert str(Estimate(1234.56, 123.0)) == "1235 ± 123"
     assert str(Estimate(3.0, 0.0)) == "3"
     assert str(Estimate(math.nan, 0.1)) == "nan"
     assert str(Estimate(math.inf, math.nan)) == "inf"

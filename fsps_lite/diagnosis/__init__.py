@@ -1,4 +1,4 @@
-"""What is told of a sampler: a run of it beside the exact one, and the report on both."""
+"""Diagnosis of a sampler: its run, the run of the exact sampler, and a report on both."""
 
 from fsps_lite.diagnosis.comparison import compare, diagnose, diagnose_samples
 from fsps_lite.diagnosis.examination import MEASURES

@@ -1,7 +1,7 @@
-"""What is asked of a run: one list of measures, each a function of the run alone.
+"""The measures of a run: one list, of functions of the run alone.
 
-A measure yields findings, or curves; it takes no other argument, runs no sampler, and
-says nothing where the run cannot tell.
+A measure yields findings or curves. It takes no other argument and runs no sampler. It yields
+nothing where the run lacks what it needs.
 """
 
 from collections.abc import Iterator
@@ -22,19 +22,19 @@ from fsps_lite.partition import mode_weights, true_weights
 from fsps_lite.problems import Problem
 from fsps_lite.samplers import Trajectory
 
-STOPS = 25  # times at which one might have stopped
+STOPS = 25  # times at which stopping early is tried, at most
 LOOKS = 100  # times at which modes are counted and scores compared, at most
 PATHS = 500  # particles for the score error
 
 
 def diverged(run: Run) -> Iterator[Finding]:
-    """How many particles are lost; all that follows is about the others."""
+    """The number of particles that diverged; all other measures leave them out."""
     lost = Estimate(float((~run.alive).sum()), 0.0)
     yield Finding("diverged particles", lost, id="diverged")
 
 
 def last_cloud(run: Run) -> Iterator[Finding]:
-    """Where the particles ended, beside as many draws of the truth."""
+    """The last cloud, compared with as many draws of the true posterior."""
     g, problem, x, modes = run.generator(2), run.problem, run.cloud, run.problem.modes
     if len(x) < 2:
         return
@@ -56,7 +56,7 @@ def last_cloud(run: Run) -> Iterator[Finding]:
 
 
 def quantiles(run: Run) -> Iterator[Curve]:
-    """Of the first coordinate, where there is no path to look at."""
+    """The quantiles of the first coordinate, for samples that come without a path."""
     if run.went is None:
         x = run.ended[:, 0].sort().values.cpu()
         share = (torch.arange(len(x), dtype=torch.float64, device="cpu") + 0.5) / len(x)
@@ -64,17 +64,20 @@ def quantiles(run: Run) -> Iterator[Curve]:
 
 
 def steps(run: Run) -> Iterator[Finding]:
-    """The distance that is left with twice the steps: the method's own, not the integrator's."""
+    """The distance with twice the steps.
+
+    What is left of the distance then is the error of the method, not of the integrator.
+    """
     fine = run.finer and run.finer.findings.get("distance")
     if isinstance(fine, Finding) and len(run.cloud) > 1:
         yield replace(fine, label="distance, twice the steps", id="distance_finer")
 
 
 def spread(run: Run) -> Iterator[Finding | Curve]:
-    """The spread over the true one, and the time at which it is worst.
+    """The spread divided by the true one, and this ratio at the time at which it is worst.
 
-    The exact sampler is looked at when the method is worst: not at a time of its own, which noise
-    alone would choose.
+    The exact sampler is measured at the time at which the method is worst. A worst time of its own
+    would be chosen by noise alone.
     """
     if run.path is None:
         return
@@ -89,9 +92,9 @@ def spread(run: Run) -> Iterator[Finding | Curve]:
 
 
 def beliefs(run: Run) -> Iterator[Finding | Curve]:
-    """The error of the score, where the truth would be, which for the exact one is 0; then stops.
+    """The error of the score under the true p(x_t | y), 0 for the exact score; then the stops.
 
-    One stream of random numbers serves both, as in version 0.1.
+    Both use one stream of random numbers, as in version 0.1.
     """
     if run.path is None or run.score is None:
         return
@@ -106,14 +109,14 @@ def beliefs(run: Run) -> Iterator[Finding | Curve]:
 
 
 def stopped(problem: Problem, path: Trajectory, g: torch.Generator) -> Curve:
-    """The distance of the denoised cloud, had one stopped earlier."""
+    """The distance of the denoised cloud to the posterior, if the run stopped earlier."""
     clean = problem.posterior.sample(path.x.shape[1], 0.0, generator=g)
     stops = early_stopping(path, problem.diffusion, clean, generator=g)
     return Curve("stopped", "distance if stopped", path.t.cpu(), stops.denoised.cpu())
 
 
 def commitment(run: Run) -> Iterator[Finding]:
-    """When the particles settle on the mode in which they end."""
+    """The time at which the particles have settled on the mode in which they end."""
     modes = run.problem.modes
     if run.path is not None and modes is not None:
         history = mode_history(thinned(run.path, LOOKS), run.problem.diffusion, modes)
@@ -122,7 +125,10 @@ def commitment(run: Run) -> Iterator[Finding]:
 
 
 def started(run: Run) -> Iterator[Finding]:
-    """How far the noise that a run starts from is from the truth at that time: KL, in nats."""
+    """The KL divergence from the truth at the first time to the noise from which a run starts.
+
+    It is the mean of log p(x_t | y) - log N(x_t; 0, sigma^2) over the truth, in nats.
+    """
     if run.path is None or not run.started_from_noise:
         return
     t, posterior = run.path.t[0], run.problem.posterior
@@ -134,7 +140,7 @@ def started(run: Run) -> Iterator[Finding]:
 
 
 def mended(run: Run) -> Iterator[Finding]:
-    """How often TMPD was handed an A C A' that is no covariance, as a learned denoiser gives it."""
+    """How often TMPD repaired an A C A' that a learned denoiser gave it, and no covariance."""
     method = run.score
     if run.path is None or type(method) is not TMPD or len(run.problem.likelihood.y) > DIRECT:
         return
@@ -162,6 +168,6 @@ MEASURES: tuple[Measure, ...] = (
 
 
 def thinned(path: Trajectory, most: int) -> Trajectory:
-    """At most this many of the times of a path, the first and the last among them."""
+    """A path at no more than ``most`` of its times, always with the first and the last."""
     pick = torch.linspace(0, len(path.t) - 1, min(most, len(path.t)), device="cpu").round().long()
     return Trajectory(path.t[pick], path.x[pick])

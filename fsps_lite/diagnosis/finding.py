@@ -1,4 +1,4 @@
-"""What is found: records, which text, HTML, JSON and figures read."""
+"""What is found: records, which are read by text, HTML, JSON and figures."""
 
 import math
 from dataclasses import dataclass
@@ -15,10 +15,10 @@ from fsps_lite.moved import Moved
 class Finding:
     """One number of a report: what was measured, on the method and on the exact sampler.
 
-    ``null`` is the same quantity for the exact posterior, by the same code with the same number of
-    particles: what the method is to be held against. A measure leaves it out, and the exact
-    sampler's finding of the same ``id`` gives it. ``unit`` is that of both. ``truth`` is the
-    posterior's own number, where it is known without sampling.
+    ``null`` is the same quantity of the exact sampler, by the same code with as many particles: the
+    method is compared with it. A measure may leave it out; the report then takes it from the exact
+    sampler's finding with the same ``id``. ``unit`` is the unit of both. ``truth`` is the value of
+    the posterior itself, where it is known without sampling.
     """
 
     label: str
@@ -31,7 +31,10 @@ class Finding:
 
     @property
     def verdict(self) -> Literal["differs", "agrees", "alone"]:
-        """Whether value and null differ by more than four of their joint standard errors."""
+        """Whether value and null differ by more than four joint standard errors.
+
+        It is "differs" or "agrees", and "alone" where there is no null.
+        """
         if self.null is None:
             return "alone"
         error = math.hypot(self.value.error, self.null.error)
@@ -44,14 +47,14 @@ class Finding:
 
     @property
     def missed(self) -> bool:
-        """Whether the exact sampler itself is more than four standard errors from the truth."""
+        """Whether the exact sampler itself is more than four standard errors off the truth."""
         if self.null is None or self.truth is None or not self.null.error > 0:
             return False
         return abs(self.null.value - self.truth) > 4 * self.null.error
 
     @property
     def cells(self) -> tuple[str, str, str, str, str]:
-        """The row of a table: label and unit, the method, the exact sampler, the truth, a mark."""
+        """One row of a table: label and unit, the method, the exact sampler, the truth, a star."""
         label = f"{self.label} ({self.unit})" if self.unit else self.label
         truth = "" if self.truth is None else f"{self.truth:.4g}"
         return label, str(self.value), str(self.null), truth, "*" if self.significant else ""
@@ -61,7 +64,7 @@ class Finding:
 class Curve:
     """One panel of a report: ``value`` over ``x``, each ``(T,)``; ``null`` is the exact sampler's.
 
-    ``axis`` says what x is; a grey line stands at ``level``.
+    ``axis`` is the label of the x-axis; a grey line is drawn at ``level``.
     """
 
     id: str

@@ -1,4 +1,4 @@
-"""What is examined: anything that is called with the prior and the likelihood."""
+"""What is examined: anything that is called with a prior and a likelihood, and returns a score."""
 
 import inspect
 from collections.abc import Callable
@@ -17,12 +17,12 @@ CALL = "diagnose(problems.trimodal(), DPS)"
 
 
 def name_of(method: Method) -> str:
-    """How a method is called in a report: by its class or function."""
+    """The name of a method in a report: that of its class or function."""
     return getattr(method, "__name__", type(method).__name__)
 
 
 def _score_of(problem: Problem, method: Method) -> PosteriorScore:
-    """A function of (x, t) is called by mistake with what it cannot take."""
+    """method(prior, likelihood); raises TypeError for a function of (x, t), a score itself."""
     names = list(inspect.signature(method).parameters) if inspect.isfunction(method) else []
     if names == ["x", "t"]:
         what = "`method` must be called with (prior, likelihood) and return a score, not be one"
@@ -32,7 +32,7 @@ def _score_of(problem: Problem, method: Method) -> PosteriorScore:
 
 
 def score_of(problem: Problem, method: Method) -> PosteriorScore:
-    """``method`` applied to what it may see; a score handed in by mistake is named as such."""
+    """method(prior, likelihood); raises TypeError where either is not what it should be."""
     if not callable(method) or isinstance(method, Tensor):
         what = "`method` must be called with (prior, likelihood) and return a score"
         raise TypeError(checks.complaint(what, type(method).__name__, CALL))

@@ -1,4 +1,4 @@
-"""What is told of a run: it prints, draws itself, and saves as JSON and as HTML."""
+"""The report on a run: it prints, draws its curves, and saves itself as JSON and as HTML."""
 
 import base64
 import html
@@ -6,7 +6,7 @@ import io
 import json
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,21 +24,21 @@ LEGEND = "* differs from the exact sampler by more than four standard errors"
 class Report:
     """What :func:`diagnose` found; prints as a table, draws itself, saves as JSON and as HTML.
 
-    ``findings`` are numbers and ``curves`` panels, of the method and of the exact sampler.
-    ``notes`` are sentences that a reader must not miss, such as a dependence on the number of
-    steps.
+    ``findings`` are numbers and ``curves`` are panels, both of the method and of the exact sampler.
+    ``notes`` are sentences that a reader must not miss, for example that the number of steps
+    matters. ``report["distance"]`` is the finding with this label or id.
     """
 
     problem: str
     method: str
     settings: Mapping[str, int]
     findings: tuple[Finding, ...]
-    curves: tuple[Curve, ...] = field(repr=False)
+    curves: tuple[Curve, ...]
     notes: tuple[str, ...] = ()
-    stars: bool = True  # False where the posterior is too few points to tell anything
+    stars: bool = True  # False where the posterior has too few atoms to tell
 
     def __getitem__(self, name: str) -> Finding:
-        """The finding of this label, or id; a wrong name lists those that exist."""
+        """The finding with this label or id; raises KeyError, and lists those that exist."""
         for finding in self.findings:
             if name in (finding.label, finding.id):
                 return finding
@@ -47,18 +47,18 @@ class Report:
 
     @property
     def title(self) -> str:
-        """Who was examined on what, and how."""
+        """The method, the problem and the settings, in one line."""
         settings = ", ".join(f"{key} = {value}" for key, value in self.settings.items())
         return f"{self.method} on {self.problem} ({settings})"
 
     @property
     def legend(self) -> tuple[str, ...]:
-        """What a star means, where there may be one."""
+        """What a star means, if the report has stars."""
         return (LEGEND,) if self.stars else ()
 
     @property
     def rows(self) -> list[tuple[str, ...]]:
-        """The table, its head first."""
+        """The table: its heading, then one row per finding."""
         rows = [("", self.method, "exact", "truth", ""), *(f.cells for f in self.findings)]
         shown = 5 if self.stars else 4
         return [row[:shown] for row in rows]
@@ -73,8 +73,10 @@ class Report:
             [self.title, "", *table, "", *self.legend, *(f"- {n}" for n in self.notes)]
         )
 
+    __repr__ = __str__
+
     def _repr_html_(self) -> str:
-        """The same as HTML, for notebooks."""
+        """The report as HTML, for a notebook."""
         head, *body = [[html.escape(cell) for cell in row] for row in self.rows]
         rows = "".join(f"<tr>{''.join(f'<td>{cell}</td>' for cell in row)}</tr>" for row in body)
         notes = "".join(f"<li>{html.escape(note)}</li>" for note in (*self.legend, *self.notes))
@@ -85,7 +87,7 @@ class Report:
         )
 
     def figure(self) -> "matplotlib.figure.Figure":
-        """The curves, one panel a quantity, the method beside the exact sampler."""
+        """The curves: one panel per quantity, with the method and the exact sampler in it."""
         from fsps_lite import plots
 
         groups = {}
@@ -96,7 +98,10 @@ class Report:
         return plots.report(groups, xlabels=axes, levels=levels)
 
     def save_json(self, path: str | Path) -> None:
-        """All numbers and curves, for a machine; what is not finite is null."""
+        """Save all numbers and curves as JSON; a number that is not finite is null.
+
+        Raises OSError where the file cannot be written.
+        """
         data = {
             "problem": self.problem,
             "method": self.method,
@@ -108,7 +113,10 @@ class Report:
         save(path, json.dumps(data, indent=1, allow_nan=False))
 
     def save_html(self, path: str | Path) -> None:
-        """One page that needs nothing else: the table, and the figure inside it."""
+        """Save one HTML page that needs no other file: the table, and the figure inside it.
+
+        Raises OSError where the file cannot be written.
+        """
         buffer = io.BytesIO()
         self.figure().savefig(buffer, format="png", metadata={"Software": None})
         image = base64.b64encode(buffer.getvalue()).decode()
@@ -125,7 +133,7 @@ class Report:
 
 
 def _row(finding: Finding) -> dict[str, object]:
-    """A finding as JSON has it."""
+    """A finding, as it is written into JSON."""
     pairs = {"value": _pair(finding.value), "null": finding.null and _pair(finding.null)}
     return {"id": finding.id, "label": finding.label, "unit": finding.unit, **pairs} | {
         "truth": finding.truth,
@@ -134,7 +142,7 @@ def _row(finding: Finding) -> dict[str, object]:
 
 
 def _panel(curve: Curve) -> dict[str, object]:
-    """A curve as JSON has it."""
+    """A curve, as it is written into JSON."""
     lines = {"x": curve.x, "value": curve.value, "null": curve.null}
     head = {"id": curve.id, "label": curve.label, "axis": curve.axis}
     return head | {k: None if v is None else _plain(v.tolist()) for k, v in lines.items()}
@@ -145,5 +153,5 @@ def _pair(estimate: Estimate) -> list[float | None]:
 
 
 def _plain(values: Iterable[float]) -> list[float | None]:
-    """Numbers as JSON has them."""
+    """Numbers, as they are written into JSON: None where one is not finite."""
     return [value if math.isfinite(value) else None for value in values]

@@ -1,4 +1,4 @@
-"""What a sampler did on a problem, beside what the exact one did."""
+"""What a sampler did on a problem, together with what the exact sampler did."""
 
 import inspect
 import warnings
@@ -18,19 +18,20 @@ from fsps_lite.samplers import Trajectory, dpm_solver, times
 from fsps_lite.schedules import Schedule
 from fsps_lite.types import PosteriorScore, State, Time
 
-FAR = 1e6  # from 0, in units of x: a particle that diverged
+FAR = 1e6  # from 0, in units of x: further away, a particle has diverged
 Integrator = Callable[..., Trajectory]  # (score, schedule, x, t), and a generator if it draws
 STOP = 1e-3  # the time at which a run ends
 
 
 @dataclass(frozen=True)
 class Run:
-    """All that a measure may look at; the problem goes down with it.
+    """All that a measure may look at, the problem included.
 
-    ``ended`` is the last cloud, ``(n, d)`` at the time ``stop``. Where it was handed in there is no
-    ``score`` and no ``went``, the path to it. ``finer`` is the run with twice the steps, of which
-    the last cloud is kept, and ``exact`` that of the exact sampler, from the same noise; it has
-    none itself. ``measures`` are what is asked of it.
+    ``ended`` is the last cloud, ``(n, d)``, at the time ``stop``. ``score`` produced it, along the
+    path ``went``; both are None where the cloud was given as samples. ``finer`` is the run with
+    twice the steps, of which only the last cloud is kept. ``exact`` is the run of the exact
+    sampler, from the same noise; in that run itself it is None. ``measures`` are the functions that
+    look at the run.
     """
 
     problem: Problem
@@ -46,25 +47,31 @@ class Run:
 
     @cached_property
     def alive(self) -> Bool[Tensor, "n"]:
-        """Which particles have not diverged."""
+        """Which particles have not diverged. ``(n,)``."""
         length: Tensor = self.ended.norm(dim=-1)
         return length <= FAR
 
     @property
     def cloud(self) -> State:
-        """Those particles, where they ended."""
+        """The last cloud without the particles that have diverged. ``(k, d)``."""
         return self.ended[self.alive]
 
     @cached_property
     def path(self) -> Trajectory | None:
-        """Those particles, on their way; None where fewer than two are left."""
+        """The path of the particles that have not diverged.
+
+        None where there is no path, or fewer than two particles are left.
+        """
         if self.went is None or len(self.cloud) < 2:
             return None
         return Trajectory(self.went.t, self.went.x[:, self.alive])
 
     @cached_property
     def findings(self) -> dict[str, Finding | Curve]:
-        """What each measure finds, by its id."""
+        """What each measure finds, by its id.
+
+        Raises ValueError where an id is missing or is used twice.
+        """
         found: dict[str, Finding | Curve] = {}
         for finding in (finding for measure in self.measures for finding in measure(self)):
             if not finding.id or finding.id in found:
@@ -75,7 +82,10 @@ class Run:
         return found
 
     def generator(self, stream: int) -> torch.Generator:
-        """Fresh random numbers, the same for every run of this seed: one ``stream`` a measure."""
+        """A new generator, the same for every run with this seed.
+
+        Each measure takes a ``stream`` of its own.
+        """
         return torch.Generator(self.problem.device).manual_seed(self.seed + stream)
 
 
@@ -84,10 +94,11 @@ Measure = Callable[[Run], Iterator[Finding | Curve]]
 
 @dataclass(frozen=True)
 class Sampling:
-    """How a run is made, for the method and the exact sampler alike.
+    """How a run is made, the same for the method and the exact sampler.
 
     ``n`` particles take ``steps`` steps from ``start`` to ``stop``, even in log-SNR, or those of
-    ``grid``. They start from noise of that level, or from the cloud ``start_from``, ``(n, d)``.
+    ``grid``. They start from noise of the level at ``start``, or from the cloud ``start_from``,
+    ``(n, d)``.
     """
 
     n: int = 2000
@@ -106,13 +117,13 @@ class Sampling:
 
     @property
     def settings(self) -> dict[str, int]:
-        """What a report prints of it."""
+        """The settings that a report prints."""
         n = self.n if self.start_from is None else len(self.start_from)
         steps = self.steps if self.grid is None else len(self.grid) - 1
         return {"n": n, "steps": steps, "seed": self.seed}
 
     def times(self, schedule: Schedule, finer: bool) -> Float[Tensor, "T"]:
-        """The grid of a run; ``finer`` has a time more between any two."""
+        """The grid of a run; with ``finer``, one more time between any two."""
         if self.grid is None:
             steps = 2 * self.steps if finer else self.steps
             return times(schedule, steps, start=self.start, stop=self.stop)
@@ -120,7 +131,7 @@ class Sampling:
         return torch.cat([middles, self.grid[-1:]]) if finer else self.grid
 
     def first(self, problem: Problem, t: Time, generator: torch.Generator) -> State:
-        """The cloud to start from: the same noise for every score."""
+        """The first cloud: the same noise for every score."""
         if self.start_from is not None:
             return self.start_from
         dim, dtype = problem.prior.dim, problem.prior.dtype
@@ -135,9 +146,9 @@ def run_of(
     *,
     exact: Run | None = None,
 ) -> Run:
-    """What the integrator does with this score, on the grid and on a finer one.
+    """Run the integrator with this score, on the grid and on a finer one.
 
-    The same noise for every score: each starts from this seed.
+    Every score gets the same noise, because every run starts from the same seed.
     """
     coarse, fine = (_path(problem, score, sampling, finer) for finer in (False, True))
     ended = Run(problem, coarse.final, sampling.seed, measures, stop=float(coarse.t[-1]))

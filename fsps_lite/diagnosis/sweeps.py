@@ -1,4 +1,4 @@
-"""Many reports: each problem, each method, each seed, on as many cores as there are."""
+"""Many reports, for each problem, each method and each seed, on several cores."""
 
 from collections.abc import Mapping, Sequence, Sized
 
@@ -29,9 +29,11 @@ def sweep(
 ) -> tuple[Report, ...]:
     """:func:`compare` for each problem and each seed, in ``jobs`` processes of one thread each.
 
-    The reports come in the order of problems, then seeds, then methods, and are those of a plain
-    loop. With ``jobs=None`` it is one; inside ``joblib.parallel_config(backend=...)`` the work goes
-    where that says: to the machines of Dask, or of Ray after ``ray.util.joblib.register_ray()``.
+    The reports come in the order of problems, then seeds, then methods, and are the same as those
+    of a plain loop. ``jobs=None`` is one process. Inside ``joblib.parallel_config(backend=...)``,
+    it is what that backend decides: Dask's machines, or Ray's after
+    ``ray.util.joblib.register_ray()``. Raises ValueError unless there are a problem, a method and a
+    seed.
     """
     from joblib import Parallel, delayed
 
@@ -57,7 +59,7 @@ def _check(problems: Sized, methods: Sized, seeds: Sized, jobs: int | None) -> N
 
 
 def _compare(problem: Problem, methods: Mapping[str, Method], how: Sampling) -> tuple[Report, ...]:
-    """One task: on one thread, for its neighbours have the other cores."""
+    """One task, on one thread, because the other tasks use the other cores."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:

@@ -1,4 +1,4 @@
-"""Posterior scores by approximation: one guess of p(y | x_t) a file."""
+"""Approximate posterior scores: one guess of p(y | x_t) per file."""
 
 from fsps_lite.guidance.dps import DPS
 from fsps_lite.guidance.guidance import Guidance

@@ -1,4 +1,4 @@
-"""Conjugate gradients: a linear system of each particle, from products with its matrix alone."""
+"""Conjugate gradients: one linear system per particle, from products with its matrix alone."""
 
 import math
 from collections.abc import Callable
@@ -8,13 +8,13 @@ from torch import Tensor
 
 from fsps_lite.types import Measurement
 
-ITERATIONS = 1000  # at most; in exact arithmetic m are enough
-TOLERANCE = 1e-6  # of the residual, over the right-hand side
-ROUNDINGS = 1e4  # of the dtype, where that is more: 1.2e-3 in float32
+ITERATIONS = 1000  # at most; m are enough if nothing is rounded
+TOLERANCE = 1e-6  # of the residual, relative to the right-hand side
+ROUNDINGS = 1e4  # roundings of the dtype, if they are more: 1.2e-3 in float32
 
 
 def tolerance(dtype: torch.dtype) -> float:
-    """What a residual may be, over the right-hand side."""
+    """The largest residual that is accepted, relative to the right-hand side."""
     return max(TOLERANCE, ROUNDINGS * torch.finfo(dtype).eps)
 
 
@@ -25,14 +25,15 @@ def solved(
 ) -> Measurement:
     """u with ``product(u)`` = r, row by row, for a symmetric positive definite matrix.
 
-    ``precondition`` applies the inverse of a matrix like it. A row is done when |r - product(u)| is
-    below the tolerance times |r|; it is measured anew at the end, and a row that is not done, for
-    lack of iterations or because its matrix is not positive, is NaN: it diverged.
+    ``r`` and u are ``(n, m)``. ``precondition`` applies the inverse of a similar matrix. A row is
+    solved when |r - product(u)| is at most the tolerance times |r|; this residual is computed again
+    at the end. A row that is not solved is NaN: it had too few iterations, or its matrix is not
+    positive definite.
     """
     limit = tolerance(r.dtype) * r.norm(dim=-1, keepdim=True)
     u, rest, along, size = torch.zeros_like(r), r, torch.zeros_like(r), torch.ones_like(limit)
     for _ in range(ITERATIONS):
-        going = rest.norm(dim=-1, keepdim=True) > 0.5 * limit  # NaN is not above it
+        going = rest.norm(dim=-1, keepdim=True) > 0.5 * limit  # False where it is NaN
         if not bool(going.any()):
             break
         near = precondition(rest)

@@ -1,4 +1,4 @@
-"""Diffusion posterior sampling: the denoised signal is taken for the true one."""
+"""Diffusion posterior sampling: the denoised signal takes the place of the true one."""
 
 from dataclasses import dataclass
 
@@ -11,9 +11,10 @@ from fsps_lite.types import Time
 class DPS(MatchedGaussian):
     """p(y | x_t) ~ N(y; A(m), noise_cov), with m = E[x_0 | x_t]: no spread (Chung et al., 2023).
 
-    Takes any operator; has no parameter. This is the form with the true noise level; the one with a
-    step size in its place is :class:`ZetaDPS`.
+    It takes any operator and has no parameter. It uses the true noise level; :class:`ZetaDPS` has a
+    step size in its place.
     """
 
     def assumed_cov(self, at: DenoisingPosterior, t: Time) -> float:
+        """0: the covariance of p(x_0 | x_t) is left out."""
         return 0.0

@@ -15,8 +15,9 @@ from fsps_lite.types import State, Time, Where
 class Guidance(ABC):
     """A posterior score from a guess of p(y | x_t): the prior's score plus the guess's gradient.
 
-    ``prior`` is all that the sampler may know of the signal, ``likelihood`` all of the
-    measurement. A method of your own says what ``guide`` is.
+    The sampler knows the signal through ``prior`` alone, and the measurement through ``likelihood``
+    alone. For a method of your own, define ``guide`` in a subclass. Raises TypeError unless both
+    are of their kind and have one dtype.
     """
 
     prior: Diffusion
@@ -31,10 +32,13 @@ class Guidance(ABC):
 
     @abstractmethod
     def guide(self, at: DenoisingPosterior, t: Time) -> State:
-        """The guess of grad log p(y | x_t = x), from what is known ``at`` x. ``(*batch, d)``."""
+        """The guess of grad log p(y | x_t = x), computed from ``at`` = prior.at(x, t).
+
+        ``(*batch, d)``, in 1 / units of x.
+        """
 
     def likelihood_score(self, x: State, t: Time) -> State:
-        """The same, of a place and a time."""
+        """The guess of grad log p(y | x_t = x) for a cloud ``x`` and a time. ``(*batch, d)``."""
         return self.guide(self.prior.at(x, t), t)
 
     def to(self, where: Where) -> "Guidance":
@@ -42,14 +46,17 @@ class Guidance(ABC):
         return replace(self, prior=self.prior.to(where), likelihood=self.likelihood.to(where))
 
     def __call__(self, x: State, t: Time) -> State:
-        """The guess of the posterior's score: a Guidance is a PosteriorScore."""
+        """The guess of the posterior's score, ``(*batch, d)``: a Guidance is a PosteriorScore."""
         at = self.prior.at(x, t)
         score, guide = at.score, self.guide(at, t)
         checks.like("guide(at, t)", guide, x, "DPS(prior, likelihood).guide(prior.at(x, 0.5), 0.5)")
         return score + guide
 
     def __init_subclass__(cls) -> None:
-        """A likelihood score of a subclass's own would be passed over: ``guide`` is asked."""
+        """Raise TypeError where a subclass overrides ``likelihood_score``.
+
+        Only ``guide`` is called, so that the override would be ignored.
+        """
         super().__init_subclass__()
         if "likelihood_score" in vars(cls):
             what = "a Guidance is written as `guide(self, at, t)`, where `at` = prior.at(x, t)"
@@ -58,7 +65,10 @@ class Guidance(ABC):
 
 
 def require_linear(method: str, likelihood: Likelihood) -> Linear:
-    """The operator; raises for one that has no matrix, and names the methods that take it."""
+    """The operator of ``likelihood``; raises ValueError unless it is Linear.
+
+    The message names the methods that take any operator.
+    """
     if not isinstance(likelihood.operator, Linear):
         what = f"{method} needs a Linear operator: it transports a covariance through the matrix"
         call = "DPS(prior, likelihood) or ZetaDPS(prior, likelihood), which take any operator"

@@ -18,7 +18,7 @@ from fsps_lite.likelihood import Likelihood
 from fsps_lite.operators import Linear
 from fsps_lite.types import LogDensity, Measurement, Scale, State, Time
 
-DIRECT = 512  # measurements: above, A V A' is not made but multiplied with
+DIRECT = 512  # the most measurements for which A V A' is formed
 Treatment = Callable[[Tensor], Tensor]
 CALL = "matched_score(diffusion, likelihood, x, 0.5, V=0.0)"
 Spread = Scale | Float[Tensor, "*#batch d d"] | DenoisingPosterior
@@ -28,49 +28,61 @@ Spread = Scale | Float[Tensor, "*#batch d d"] | DenoisingPosterior
 class MatchedGaussian(Guidance):
     """p(y | x_t) ~ N(y; A(m), A V A' + noise_cov), with m = E[x_0 | x_t] and a V of your choice.
 
-    A method of this family says what V is and nothing else: ``assumed_cov``. The gradient leaves
-    out that V may depend on x_t, as the published methods do. Up to 512 measurements, A V A' is
-    made, by a matrix or by m products, and factored; above, conjugate gradients solve with products
-    alone (:mod:`fsps_lite.guidance.conjugate`: to which tolerance, and a row that misses it is
-    NaN). With V = 0, and in the methods that take any operator, neither is needed.
+    A method of this family defines V in ``assumed_cov``, and nothing else. The gradient treats V as
+    a constant, though V may depend on x_t; so do the published methods. For at most 512
+    measurements, A V A' is formed as a matrix and factored. For more, conjugate gradients solve the
+    system from products alone, and a row that misses their tolerance is NaN
+    (:mod:`fsps_lite.guidance.conjugate`). Where V is the number 0, neither is needed, and the
+    operator may be any.
     """
 
     @abstractmethod
     def assumed_cov(self, at: DenoisingPosterior, t: Time) -> Spread:
         """V, the covariance that the method believes p(x_0 | x_t = x) to have. Units of x^2.
 
-        One variance, a ``(d, d)`` matrix, one a row, or ``at``, which stands for its own covariance
-        without forming it.
+        Return one variance, or a ``(d, d)`` matrix, or ``(*batch, d, d)`` with one matrix per row,
+        or ``at``. Here ``at`` stands for Cov[x_0 | x_t = x], which is then never formed.
         """
 
     def predicted_cov(self, at: DenoisingPosterior, t: Time) -> Float[Tensor, "*#batch m m"]:
-        """A V A', the covariance of A x_0 that V means: one for all x, or one a row."""
+        """A V A', the covariance of A x_0 if p(x_0 | x_t) has the covariance V. Units of y^2.
+
+        ``(m, m)`` for all rows, or ``(*batch, m, m)``. Raises ValueError for more than 4096
+        measurements.
+        """
         spread = transported(self.likelihood, self.assumed_cov(at, t), at.x)
         m = len(self.likelihood.y)
         return self.likelihood.y.new_zeros(m, m) if spread is None else spread
 
     def treated(self, spread: Float[Tensor, "*#batch m m"]) -> Float[Tensor, "*#batch m m"]:
-        """A V A' as it is used under a learned prior: a method may mend what is no covariance."""
+        """A V A' as it is used under a learned prior.
+
+        A method may repair here what is not a covariance.
+        """
         return spread
 
     def guide(self, at: DenoisingPosterior, t: Time) -> State:
-        treated = self.treated if at.learned else as_it_is
-        return _score(at, self.likelihood, self.assumed_cov(at, t), treated)
+        """J' A' (A V A' + noise_cov)^-1 (y - A(m)), with J = dm/dx_t. ``(*batch, d)``."""
+        return _score(at, self.likelihood, self.assumed_cov(at, t), self._treatment(at))
 
     def log_likelihood(self, x: State, t: Time) -> LogDensity:
-        """The guess of log p(y | x_t = x) itself, in nats."""
+        """The guess of log p(y | x_t = x) itself, in nats. ``(*batch,)``."""
         at = self.prior.at(x, t)
-        treated = self.treated if at.learned else as_it_is
-        return _log_likelihood(at, self.likelihood, self.assumed_cov(at, t), treated)
+        return _log_likelihood(at, self.likelihood, self.assumed_cov(at, t), self._treatment(at))
+
+    def _treatment(self, at: DenoisingPosterior) -> Treatment:
+        """What is done with A V A': only a learned prior's is treated."""
+        return self.treated if at.learned else as_it_is
 
 
 def matched_score(prior: Diffusion, likelihood: Likelihood, x: State, t: Time, V: Spread) -> State:
     """The gradient in x_t of log N(y; A(m), A V A' + noise_cov), with V held fixed.
 
-    m = E[x_0 | x_t], and ``V`` is the covariance that a method believes p(x_0 | x_t) to have: one
-    variance for all directions, a ``(d, d)`` matrix, or one a row, in units of x squared. V = 0 is
-    DPS and takes any operator; the true Cov[x_0 | x_t] is TMPD. Raises ValueError for any other V
-    when the operator is not Linear.
+    m = E[x_0 | x_t]. ``V`` is the covariance that a method believes p(x_0 | x_t) to have, in units
+    of x^2: one variance for all directions, a ``(d, d)`` matrix, or ``(*batch, d, d)`` with one
+    matrix per row. V = 0 is DPS and takes any operator (Chung et al., 2023); V = Cov[x_0 | x_t] is
+    TMPD (Boys et al., 2024). ``x`` and the answer are ``(*batch, d)``. Raises ValueError for any V
+    but 0 when the operator is not Linear.
     """
     return _score(prior.at(x, t), likelihood, V)
 
@@ -78,12 +90,16 @@ def matched_score(prior: Diffusion, likelihood: Likelihood, x: State, t: Time, V
 def matched_log_likelihood(
     prior: Diffusion, likelihood: Likelihood, x: State, t: Time, V: Spread
 ) -> LogDensity:
-    """log N(y; A(m), A V A' + noise_cov), the guess of log p(y | x_t = x) itself, in nats."""
+    """log N(y; A(m), A V A' + noise_cov), the guess of log p(y | x_t = x) itself, in nats.
+
+    ``(*batch,)``. ``V`` is as in :func:`matched_score`, which is the gradient of this with V held
+    fixed. Raises ValueError as it does, and for more than 4096 measurements unless V is 0.
+    """
     return _log_likelihood(prior.at(x, t), likelihood, V)
 
 
 def as_it_is(spread: Tensor) -> Tensor:
-    """A V A' without treatment."""
+    """A V A' without a change."""
     return spread
 
 
@@ -102,7 +118,10 @@ def _weighed(
     residual: Measurement,
     treated: Treatment,
 ) -> Measurement:
-    """(A V A' + noise_cov)^-1 residual: by a factor up to DIRECT measurements, else by products."""
+    """(A V A' + noise_cov)^-1 residual, row by row.
+
+    By a Cholesky factor for at most DIRECT measurements, else by conjugate gradients.
+    """
     noise = likelihood.noise
     if len(likelihood.y) <= DIRECT or _is_zero(V):
         spread = transported(likelihood, V, at.x)
@@ -114,12 +133,17 @@ def _weighed(
 def _log_likelihood(
     at: DenoisingPosterior, likelihood: Likelihood, V: Spread, treated: Treatment = as_it_is
 ) -> LogDensity:
+    """log N(residual; 0, A V A' + noise_cov), in nats."""
     residual, spread = likelihood.residual(at.mean), transported(likelihood, V, at.x)
     return likelihood.noise.log_prob(residual, None if spread is None else treated(spread))
 
 
 def operator_vjp(likelihood: Likelihood, m: State, v: Measurement) -> State:
-    """A'(m)' v, the operator's Jacobian at ``m`` transposed: its adjoint, or one backward."""
+    """The transposed Jacobian of the operator at ``m``, times v: ``(*batch, d)``.
+
+    A Linear operator has its adjoint; for any other, autograd computes it. Raises ValueError where
+    the operator has no gradient.
+    """
     if isinstance(likelihood.operator, Linear):
         return likelihood.operator.adjoint(v)
     with torch.inference_mode(False), torch.enable_grad():
@@ -133,19 +157,22 @@ def operator_vjp(likelihood: Likelihood, m: State, v: Measurement) -> State:
 
 
 def transported(likelihood: Likelihood, V: Spread, x: State) -> Float[Tensor, "*#batch m m"] | None:
-    """A V A', for the V that :func:`matched_score` takes; none, with any operator, where V is 0."""
+    """A V A', for the V that :func:`matched_score` takes; None where V is the number 0.
+
+    With V = 0 any operator is taken.
+    """
     return None if _is_zero(V) else projected(*_known(likelihood, V, x))
 
 
 def _is_zero(V: Spread) -> bool:
-    """Whether it is the number 0: of a V a row nobody asks."""
+    """Whether V is the number 0; a matrix, or one per row, is never looked at."""
     if isinstance(V, DenoisingPosterior) or (isinstance(V, Tensor) and V.ndim):
         return False
     return bool(V == 0)
 
 
 def _known(likelihood: Likelihood, V: Spread, x: State) -> tuple[Linear, Covariance]:
-    """A and V, a number as a tensor."""
+    """A, and V, where a number has become a tensor."""
     operator = require_linear("a matched Gaussian with V != 0", likelihood)
     if not isinstance(V, DenoisingPosterior):
         V = checks.as_tensor("V", V, likelihood.y, CALL)

@@ -1,4 +1,4 @@
-"""Pseudo-inverse guided diffusion: a round Gaussian of a width that depends on t alone."""
+"""Pseudo-inverse guided diffusion: an isotropic Gaussian whose width depends on t alone."""
 
 import math
 from dataclasses import dataclass
@@ -16,11 +16,16 @@ from fsps_lite.types import Time
 class PiGDM(MatchedGaussian):
     """p(y | x_t) ~ N(y; A m, r_t^2 A A' + noise_cov), with m = E[x_0 | x_t] (Song et al., 2023).
 
-    r_t^2 = sigma^2 data_var / (sigma^2 + alpha^2 data_var), the variance of x_0 given x_t if x_0
-    had the variance ``data_var`` in every direction, in units of x squared. Three choices are in
-    use: 1 gives Song's 1 - alpha_bar; ``math.inf`` gives the flat-prior sigma^2 / alpha^2 that
-    (Burns and Fridovich-Keil, 2026) run; the prior's own variance is exact for a round Gaussian.
-    Needs a Linear operator; above 512 measurements it is solved by conjugate gradients.
+    r_t^2 = sigma^2 data_var / (sigma^2 + alpha^2 data_var), in units of x^2. It is the variance of
+    x_0 given x_t for a Gaussian x_0 with the variance ``data_var`` in every direction. Three
+    choices are in use:
+
+    - 1, where alpha^2 + sigma^2 = 1, is 1 - alpha_bar, as in (Song et al., 2023).
+    - ``math.inf`` is sigma^2 / alpha^2, for a flat prior, as in (Burns and Fridovich-Keil, 2026).
+    - The prior's own variance is exact for an isotropic Gaussian prior.
+
+    Needs a Linear operator; above 512 measurements it is solved by conjugate gradients. Raises
+    ValueError for another operator, and unless data_var > 0.
     """
 
     data_var: int | float = 1.0
@@ -34,5 +39,5 @@ class PiGDM(MatchedGaussian):
         require_linear("PiGDM", self.likelihood)
 
     def assumed_cov(self, at: DenoisingPosterior, t: Time) -> Tensor:
-        """r_t^2, the same for all x. Units of x squared."""
+        """r_t^2, one number for all x. Units of x^2."""
         return 1 / (1 / self.data_var + self.prior.schedule.log_snr(t).exp())

@@ -14,18 +14,21 @@ from fsps_lite.guidance.matched import MatchedGaussian, Spread
 from fsps_lite.operators import Linear
 from fsps_lite.types import State, Time
 
-ROUNDING = 1e-6  # of the largest variance and the noise: what an eigenvalue may lie below 0
+ROUNDING = 1e-6  # of the largest variance plus the noise: as far below 0 an eigenvalue may lie
 
 
 @dataclass(frozen=True)
 class TMPD(MatchedGaussian):
     """p(y | x_t) ~ N(y; A m, A C A' + noise_cov), with C = Cov[x_0 | x_t] (Boys et al., 2024).
 
-    Two moments of p(x_0 | x_t) are right; that C depends on x_t is left out of the gradient. Needs
-    a Linear operator: m products with C, or above 512 measurements conjugate gradients. The slopes
-    of a learned denoiser are no covariance: up to 512 measurements A C A' is made symmetric, and
-    its negative eigenvalues are clipped to 0; ``indefinite="keep"`` takes it as it is, and then a
-    row without a factor is NaN.
+    The mean and the covariance of p(x_0 | x_t) are right. The gradient treats C as a constant,
+    though C depends on x_t. Needs a Linear operator: m products with C, or conjugate gradients for
+    more than 512 measurements.
+
+    The Jacobian of a learned denoiser may give a C that is no covariance. For at most 512
+    measurements, A C A' is then made symmetric, and its negative eigenvalues are set to 0. With
+    ``indefinite="keep"`` A C A' stays as it is, and a row whose matrix has no Cholesky factor is
+    NaN. Raises ValueError for another operator, or another word.
     """
 
     indefinite: Literal["clip", "keep"] = "clip"
@@ -38,19 +41,24 @@ class TMPD(MatchedGaussian):
             raise ValueError(checks.complaint(what, repr(self.indefinite), call))
 
     def treated(self, spread: Tensor) -> Tensor:
+        """A C A' made a covariance by :meth:`clipped`, or left as it is with "keep"."""
         return self.clipped(spread)[0] if self.indefinite == "clip" else spread
 
     def clipped(
         self, spread: Float[Tensor, "*batch m m"]
     ) -> tuple[Float[Tensor, "*batch m m"], Bool[Tensor, "*batch"]]:
-        """``spread`` made symmetric and positive, and which rows had more than rounding below 0."""
+        """``spread`` made symmetric, its negative eigenvalues set to 0; and which rows had some.
+
+        A row counts only if an eigenvalue is below 0 by more than rounding. Both have the batch of
+        ``spread``, ``(*batch, m, m)``.
+        """
         even = (spread + spread.mT) / 2
         largest = even.diagonal(dim1=-2, dim2=-1).abs().amax(-1)
         floor = ROUNDING * (largest + self.likelihood.noise.variances.min())
         if not checks.transformed(even):
             shift = torch.diag_embed(floor.unsqueeze(-1).expand(spread.shape[:-1]))
             failed = torch.linalg.cholesky_ex(even + shift)[1] != 0
-            if not bool(failed.any()):  # which costs a tenth of the eigenvalues
+            if not bool(failed.any()):  # this test costs a tenth of the eigenvalues
                 return even, failed
         values, vectors = torch.linalg.eigh(even.nan_to_num(0.0))
         positive = (vectors * values.clamp(min=0.0).unsqueeze(-2)) @ vectors.mT
@@ -58,7 +66,7 @@ class TMPD(MatchedGaussian):
         return torch.where(below[..., None, None], positive, even), below
 
     def assumed_cov(self, at: DenoisingPosterior, t: Time) -> Spread:
-        """C, of which only A C A' is ever formed: C itself would be ``(d, d)`` for each row."""
+        """C, as ``at``: only A C A' is formed, because C would be ``(d, d)`` for each row."""
         return at
 
 
@@ -66,8 +74,9 @@ class TMPD(MatchedGaussian):
 class DiagonalTMPD(TMPD):
     """TMPD with A C A' replaced by the diagonal matrix of its row sums: one product instead of m.
 
-    The practice of (Boys et al., 2024) for images. Where C has off-diagonal terms the row sums are
-    not the diagonal, and may be negative. Needs independent noise.
+    (Boys et al., 2024) use it for images. Where A C A' is not diagonal, its row sums are not its
+    diagonal, and they may be negative. Needs a Linear operator and independent noise, and raises
+    ValueError for others.
     """
 
     def __post_init__(self) -> None:
@@ -81,18 +90,20 @@ class DiagonalTMPD(TMPD):
             raise ValueError(checks.complaint(what, noise.cov.tolist(), call))
 
     def guide(self, at: DenoisingPosterior, t: Time) -> State:
+        """J' A' D^-1 (y - A m), with D the row sums of A C A' plus the noise. ``(*batch, d)``."""
         residual, spread = self._residual_and_spread(at)
         return at.vjp(self._operator.adjoint(residual / spread))
 
     def log_likelihood(self, x: State, t: Time) -> Tensor:
-        """Log N(y; A m, diagonal), the guess itself, in nats.
+        """log N(y; A m, D), with D the row sums of A C A' plus the noise, in nats. ``(*batch,)``.
 
-        NaN where a row sum is too negative.
+        NaN where an entry of D is negative.
         """
         residual, spread = self._residual_and_spread(self.prior.at(x, t))
         return -0.5 * (residual**2 / spread + (2 * torch.pi * spread).log()).sum(-1)
 
     def _residual_and_spread(self, at: DenoisingPosterior) -> tuple[Tensor, Tensor]:
+        """y - A m, and the diagonal D. Each ``(*batch, m)``."""
         back = self._operator.adjoint(torch.ones_like(self.likelihood.y))  # A' 1
         row_sums = self._operator.apply(at.cov_product(back.expand_as(at.x)))  # of A C A'
         residual = self.likelihood.residual(at.mean)

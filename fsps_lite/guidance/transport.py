@@ -1,4 +1,4 @@
-"""A V A': how a covariance of the signal shows in the measurement, and products with both."""
+"""A V A', the covariance of the signal as the measurement sees it, and products with it."""
 
 import torch
 from jaxtyping import Float
@@ -9,18 +9,22 @@ from fsps_lite.denoising import DenoisingPosterior
 from fsps_lite.operators import Linear
 from fsps_lite.types import Measurement, State
 
-LARGEST = 2**24  # numbers of an (m, m) matrix that somebody asks for: 128 MB in float64
+LARGEST = 2**24  # entries of the largest (m, m) matrix that is formed: 128 MB in float64
 
-Covariance = Tensor | DenoisingPosterior  # a variance, a matrix, one a row; or what knows its own
+Covariance = Tensor | DenoisingPosterior  # one variance, a matrix, one per row, or an object
 
 
 def product(operator: Linear, V: Covariance, u: Measurement) -> Measurement:
-    """A V A' u, row by row, of which nothing is made."""
+    """A V A' u, row by row, without forming A V A'. ``(*batch, m)``."""
     return operator.apply(_times(V, operator.adjoint(u)))
 
 
 def projected(operator: Linear, V: Covariance) -> Float[Tensor, "*batch m m"]:
-    """A V A': from the matrix of A, if it is small, or column by column. Raises where m > 4096."""
+    """A V A': from the matrix of A, if it is small, else column by column.
+
+    ``(m, m)``, or ``(*batch, m, m)`` if V has a row for each particle. Raises ValueError where m >
+    4096.
+    """
     if operator.out**2 > LARGEST:
         what = "A V A' is not made so large: `guide` does without, a log-likelihood cannot"
         got = f"m = {operator.out} measurements"
@@ -34,7 +38,7 @@ def projected(operator: Linear, V: Covariance) -> Float[Tensor, "*batch m m"]:
 
 
 def _by_products(operator: Linear, V: Covariance) -> Float[Tensor, "*batch m m"]:
-    """One column after the other, each of the length of a measurement."""
+    """One column of A V A' after the other, from products of the length of a measurement."""
     like, lead = (V.x, V.x.shape[:-1]) if isinstance(V, DenoisingPosterior) else (V, V.shape[:-2])
     units = torch.eye(operator.out, dtype=like.dtype, device=like.device)
     return torch.stack([product(operator, V, unit.expand(*lead, -1)) for unit in units], -1)

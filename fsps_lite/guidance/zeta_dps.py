@@ -1,4 +1,4 @@
-"""DPS with a step size: three conventions that share a letter and not a meaning."""
+"""DPS with a step size: three conventions use the letter zeta for different things."""
 
 from dataclasses import dataclass
 
@@ -19,9 +19,10 @@ from fsps_lite.types import LogDensity, State, Time
 class ZetaDPS(Guidance):
     """2 zeta / |r| times the DPS likelihood score, r = y - A(E[x_0 | x_t]): a score.
 
-    The form that (Burns and Fridovich-Keil, 2026) study. For noise of one standard deviation it is
-    the gradient of -2 zeta |r| / noise_std^2: the likelihood of Laplace noise, whatever the
-    measurement's is. The norm is taken for each particle. Takes any operator.
+    This form is studied by (Burns and Fridovich-Keil, 2026). For noise with one standard deviation
+    it is the gradient of -2 zeta |r| / noise_std^2. So it assumes Laplace noise, whatever the noise
+    of the measurement is. |r| is computed for each particle. It takes any operator. Raises
+    ValueError unless zeta > 0, and, when it is called, unless ``noise_std`` is one number.
     """
 
     zeta: int | float = 1.0
@@ -32,11 +33,15 @@ class ZetaDPS(Guidance):
         checks.positive("zeta", self.zeta, "ZetaDPS(prior, likelihood, zeta=1.0)")
 
     def guide(self, at: DenoisingPosterior, t: Time) -> State:
+        """2 zeta / noise_std^2 J' A' r / |r|, with J = dm/dx_t. ``(*batch, d)``."""
         scale = 2 * self.zeta / noise_var(self.likelihood)
         return scale * misfit_direction(self.likelihood, at)
 
     def log_likelihood(self, x: State, t: Time) -> LogDensity:
-        """-2 zeta |r| / noise_std^2, up to a constant: the density that the score belongs to."""
+        """-2 zeta |r| / noise_std^2, up to a constant: the log-density that the score belongs to.
+
+        ``(*batch,)``, in nats.
+        """
         residual = self.likelihood.residual(self.prior.denoise(x, t))
         length: Tensor = residual.norm(dim=-1)
         return -2 * self.zeta / noise_var(self.likelihood) * length
@@ -46,10 +51,12 @@ class ZetaDPS(Guidance):
 class StepDPS(Guidance):
     """A displacement of ``zeta`` J'A'r/|r| in each step: DPS as its published code runs it.
 
-    As a score it must be divided by what an integrator multiplies scores with, diffusion(t) times
-    the step, so it belongs to one ``grid`` of times and has no limit of small steps. The published
-    algorithm writes the gradient of |r|^2 with zeta / |r| before it, which is twice the
-    displacement: :meth:`as_in_the_algorithm`.
+    An integrator multiplies a score by diffusion(t) times the step. So here the displacement is
+    divided by both to make a score. It therefore belongs to one ``grid`` of times, ``(T,)``, and
+    has no limit of small steps. The published algorithm multiplies the gradient of |r|^2 by zeta /
+    |r|, which is twice this displacement (Chung et al., 2023); :meth:`as_in_the_algorithm` takes
+    that zeta. Raises ValueError unless zeta > 0 and ``grid`` decreases, and at a t that is not a
+    time of the grid before its last.
     """
 
     zeta: int | float
@@ -70,10 +77,11 @@ class StepDPS(Guidance):
         zeta: int | float,
         grid: Float[Tensor, "T"],
     ) -> "StepDPS":
-        """Zeta of Algorithm 1 of (Chung et al., 2023): twice the displacement of their code."""
+        """With the zeta of Algorithm 1 of (Chung et al., 2023), twice that of their code."""
         return cls(prior, likelihood, 2 * zeta, grid)
 
     def guide(self, at: DenoisingPosterior, t: Time) -> State:
+        """zeta J'A'r/|r| over diffusion(t) times the step that begins at t. ``(*batch, d)``."""
         step = (self.grid - t).abs().argmin()
         if step + 1 == len(self.grid) or not torch.isclose(
             self.grid[step], torch.as_tensor(t, device=self.grid.device).to(self.grid)
@@ -86,7 +94,7 @@ class StepDPS(Guidance):
 
 
 def misfit_direction(likelihood: Likelihood, at: DenoisingPosterior) -> State:
-    """J'A'(r / |r|): minus the gradient in x_t of |y - A(m)|; 0 where y is hit, r = 0."""
+    """J'A'(r / |r|), minus the gradient in x_t of |y - A(m)|; 0 where r = 0."""
     residual = likelihood.residual(at.mean)
     length = residual.norm(dim=-1, keepdim=True)
     unit = residual / length.where(length > 0, 1.0)
@@ -94,7 +102,7 @@ def misfit_direction(likelihood: Likelihood, at: DenoisingPosterior) -> State:
 
 
 def noise_var(likelihood: Likelihood) -> Float[Tensor, ""]:
-    """The one variance of the noise; zeta rules know no other kind."""
+    """The one variance of the noise; raises ValueError for any other kind of noise."""
     std = likelihood.noise.std
     if std.ndim:
         what = "a zeta rule needs one `noise_std` for all measurements"

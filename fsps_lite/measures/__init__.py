@@ -1,4 +1,4 @@
-"""What can be found out about a score, a path or a cloud."""
+"""Measures of a score, of a path and of a cloud."""
 
 from fsps_lite.measures.beliefs import covariance_ratio, implied_density, implied_spread
 from fsps_lite.measures.commitment import ModeHistory, mode_history

@@ -1,7 +1,7 @@
 """What a score believes, before any particle has moved.
 
-In one dimension every score is the score of some density, whether or not its author knows one: its
-integral.
+In one dimension every score is the score of some density: the integral of the score is its log,
+also where the author of the score knows no density.
 """
 
 import math
@@ -18,14 +18,16 @@ from fsps_lite.operators import Linear
 from fsps_lite.samplers.kernels import evaluate
 from fsps_lite.types import PosteriorScore, Time
 
-HIGH = 0.2  # of its maximum, above which a density does not end at the end of a grid
+HIGH = 0.2  # of its maximum: a density that is higher at an end of the grid is cut off
 
 
 def implied_density(score: PosteriorScore, x: Float[Tensor, "G"], t: Time) -> Float[Tensor, "G"]:
     """The density whose score this is: exp of the integral of ``score``, normalised on ``x``.
 
-    ``x`` is an even grid on the line, wide enough to hold the density. The integral is the
-    trapezoid rule with its end correction, of fourth order in the spacing.
+    ``x``, ``(G,)``, is an even grid on the line, wide enough to hold the density. The answer is
+    ``(G,)``, in 1 / units of x. The integral is the trapezoid rule with its end correction, of
+    fourth order in the spacing. Raises ValueError unless the grid is even and the density is small
+    at both of its ends.
     """
     call = "implied_density(score, torch.linspace(-5, 5, 2001, dtype=torch.float64), 0.3)"
     checks.floating("x", x, call)
@@ -42,7 +44,7 @@ def implied_density(score: PosteriorScore, x: Float[Tensor, "G"], t: Time) -> Fl
 
 
 def _check_ends(log_p: Float[Tensor, "G"], call: str) -> None:
-    """A density that does not die away at the ends of its grid has been cut off."""
+    """Raise ValueError where an end of the grid cuts off a density that is not yet small."""
     end, top = torch.maximum(log_p[0], log_p[-1]), log_p.max()
     if bool(end > top + math.log(HIGH)):
         what = "the density must die away at both ends of `x`"
@@ -51,7 +53,10 @@ def _check_ends(log_p: Float[Tensor, "G"], call: str) -> None:
 
 
 def implied_spread(score: PosteriorScore, x: Float[Tensor, "G"], t: Time) -> float:
-    """The standard deviation of the density that the score belongs to, in units of x."""
+    """The standard deviation of the density that the score belongs to, in units of x.
+
+    ``x`` is a grid as for :func:`implied_density`, and raises as there.
+    """
     mass = implied_density(score, x, t) * (x[1] - x[0])
     mean = (mass * x).sum()
     return float((mass * (x - mean) ** 2).sum().sqrt())
@@ -67,8 +72,9 @@ def covariance_ratio(
 ) -> float:
     """E tr(A V A') over E tr(A C A') under the true p(x_t | y): 0 for DPS, 1 for TMPD.
 
-    V is the covariance that the method assumes p(x_0 | x_t) to have and C the true one; above 1
-    the method believes the measurement less than it should at this time.
+    V is the covariance that the method assumes p(x_0 | x_t) to have, and C is the true one. Above
+    1, the method trusts the measurement less than it should at this time. The averages are over
+    ``n`` draws of p(x_t | y). Raises ValueError unless the operator is Linear.
     """
     call = "covariance_ratio(PiGDM(prior, likelihood), problem.posterior, 0.3, generator=g)"
     checks.count("n", n, call)

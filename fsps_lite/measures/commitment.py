@@ -1,4 +1,4 @@
-"""Which mode each particle goes to, and when it decides."""
+"""Which mode each particle goes to, and from when on it stays there."""
 
 from dataclasses import dataclass
 
@@ -12,15 +12,15 @@ from fsps_lite.partition import mode_weights
 from fsps_lite.priors import GaussianMixture
 from fsps_lite.samplers.trajectory import Trajectory
 
-MOST = 0.9  # the share of particles that makes a commitment
+MOST = 0.9  # the share of settled particles at the commitment time
 
 
 @dataclass(frozen=True)
 class ModeHistory:
-    """Weights of the modes over time, by where the denoised particles lie.
+    """Weights of the modes over time, counted by the modes of the denoised particles.
 
-    ``weights`` and ``errors`` are ``(T, K)``; ``settled`` ``(T,)`` is the share of the ``n``
-    particles that stay from then on in the mode in which they end.
+    ``weights`` and ``errors`` are ``(T, K)``. ``settled``, ``(T,)``, is the share of the ``n``
+    particles that are in their final mode at this time and stay there until the end.
     """
 
     t: Float[Tensor, "T"]
@@ -31,17 +31,20 @@ class ModeHistory:
 
     @property
     def commitment(self) -> float:
-        """The first time (from noise) from which 90 % of the particles stay in their final mode."""
+        """The time at which, coming from noise, 90 % of the particles have settled."""
         return self._crossing(MOST)
 
     @property
     def commitment_error(self) -> float:
-        """Half the time between the crossings of 90 % -+ its binomial standard error."""
+        """Half the time between two crossings, those of 90 % minus and plus its standard error.
+
+        The standard error is the binomial one of ``n`` particles.
+        """
         error = (MOST * (1 - MOST) / self.n) ** 0.5
         return (self._crossing(MOST - error) - self._crossing(MOST + error)) / 2
 
     def _crossing(self, share: float) -> float:
-        """When ``settled``, which never falls, reaches ``share``: linear between two times."""
+        """The time at which ``settled``, which never falls, reaches ``share``, by interpolation."""
         share = min(share, 1.0)
         i = int((self.settled < share).sum())
         if i == 0:
@@ -55,7 +58,8 @@ def mode_history(
 ) -> ModeHistory:
     """Assign E[x_0 | x_t] of each particle to the component most responsible for it, at each time.
 
-    ``denoiser`` is the prior at every time, or the exact posterior, whose mean knows y.
+    ``denoiser`` is the prior at every time, or the exact posterior, whose E[x_0 | x_t, y] uses y.
+    Raises TypeError unless each argument is of its kind.
     """
     call = "mode_history(Trajectory(t, x.expand(len(t), *x.shape)), diffusion, modes)"
     checks.kind("trajectory", trajectory, Trajectory, call)

@@ -1,4 +1,4 @@
-"""Mass where there should be none: of the prior alone, of the likelihood alone, of neither."""
+"""Particles where the posterior has none: on the prior alone, the likelihood alone, neither."""
 
 import math
 from dataclasses import dataclass
@@ -15,20 +15,25 @@ from fsps_lite.priors import GaussianMixture
 from fsps_lite.problems.problem import Problem
 from fsps_lite.types import State, Time
 
-DRAWS = 20_000  # samples of the prior that say which densities it calls probable
-RARE = 0.005  # the share of the prior's own draws that counts as off its support
+DRAWS = 20_000  # samples of the prior that say from which density on a place is probable
+RARE = 0.005  # the share of the prior's own draws that counts as improbable
 UNLUCKY = 0.01  # the share of the noise's own draws that counts as unexplained
-NEGLIGIBLE = 0.01  # a mode with less posterior weight than this should hold nothing
+NEGLIGIBLE = 0.01  # a mode with less posterior weight than this should hold no particles
 
 
 @dataclass(frozen=True)
 class Hallucination:
-    """How much more of a cloud than of the exact posterior's lies where it should not.
+    """The share of a cloud that lies where it should not, minus that of an exact cloud.
 
-    ``table`` and ``reference`` are ``(2, 2)`` shares: rows say whether the prior finds the place
-    probable (no, yes), columns whether it explains the measurement (no, yes). ``prior_modes`` is
-    the excess weight on modes of the prior that the posterior does not have; ``likelihood_only``
-    that on places that only the measurement likes; ``nowhere`` that on places that neither likes.
+    ``table`` holds shares of the cloud and ``reference`` those of the exact one, ``(2, 2)`` each.
+    The row says whether the place is probable under the prior (no, yes), the column whether it
+    explains the measurement (no, yes). Each excess is a share of the cloud minus that of the exact
+    one:
+
+    - ``prior_modes``: on modes of the prior that the posterior does not have;
+    - ``likelihood_only``: on places that explain the measurement and are improbable under the
+      prior;
+    - ``nowhere``: on places that are improbable and do not explain it.
     """
 
     table: Float[Tensor, "2 2"]
@@ -47,11 +52,14 @@ def hallucination(
     modes: GaussianMixture,
     generator: torch.Generator,
 ) -> Hallucination:
-    """Ask of each particle at time ``t`` whether the prior, and the measurement, would have it.
+    """Count the particles at time ``t`` that the prior finds improbable, or that do not explain y.
 
-    Probable: p(x_t) is above that of all but 0.5 % of the prior's own draws. Explained: noise alone
-    would misfit more than x_t / alpha does once in a hundred times. ``reference`` is a cloud of the
-    posterior at the same time, so that its own tails, and an unlucky y, are nobody's hallucination.
+    A place x_t is probable if p(x_t) is above that of the lowest 0.5 % of the prior's own draws. It
+    explains y if the noise alone exceeds the misfit of x_t / alpha with a probability of 1 % or
+    more. ``cloud`` is ``(n, d)``, and ``reference``, ``(k, d)``, an exact cloud of p(x_t | y). The
+    counts of ``reference`` are subtracted, because even exact draws fall in the tails, or look
+    unlikely where y is unlucky. Raises TypeError unless ``problem`` and ``modes`` are of their
+    kind.
     """
     call = "hallucination(x, x, problem, 0.5, modes=modes, generator=g)"
     checks.kind("problem", problem, Problem, call)
@@ -78,7 +86,7 @@ def hallucination(
 
 
 def explained(likelihood: Likelihood, x: State) -> Tensor:
-    """Whether y lies within what the noise would do to A(x), for each row."""
+    """For each row, whether the noise exceeds the misfit |y - A(x)| in 1 % of cases or more."""
     misfit = likelihood.noise.whiten(likelihood.residual(x)).square().sum(-1)
     half = torch.full_like(misfit, len(likelihood.y) / 2)
     tail: Tensor = torch.special.gammaincc(half, misfit / 2)  # of chi-squared with m terms
@@ -91,6 +99,9 @@ def excess(share: float, expected: float, n: int, k: int) -> Estimate:
 
 
 def share_error(share: float, n: int) -> float:
-    """The binomial standard error, counting one more inside and one more outside: never 0."""
+    """The binomial standard error of a share of ``n``, which is never 0.
+
+    It counts one particle more inside, and one more outside.
+    """
     p = (share * n + 1) / (n + 2)
     return math.sqrt(p * (1 - p) / n)

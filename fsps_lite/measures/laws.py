@@ -15,20 +15,21 @@ from fsps_lite.types import PosteriorScore, Time
 
 Step = Callable[[Tensor], tuple[Tensor, Tensor]]  # places -> means, and the one deviation
 Kernel = Callable[[PosteriorScore, Schedule, Tensor, Time, Time], tuple[Tensor, Tensor]]
-WIDTH = 7.0  # standard deviations of a Gaussian step that are carried
-SMALLEST = 1e-17  # the mass of a cell that is no longer carried
-FARTHEST = 0.4  # standard deviations of a step between the landing places of neighbours
-LOOK = 500  # every so many places a score is looked at
-BROAD = 12.0  # cells a standard deviation, above which a step is a convolution
+WIDTH = 7.0  # standard deviations after which the Gaussian of a step is cut off
+SMALLEST = 1e-17  # a cell with less mass is dropped
+FARTHEST = 0.4  # the most, in standard deviations of a step, between where neighbours land
+LOOK = 500  # the score is checked at every 500th place
+BROAD = 12.0  # cells per standard deviation: with more, a step is a convolution
 
 
 @dataclass(frozen=True)
 class Law:
     """The density of a sampler's particles at each time of its grid.
 
-    ``t`` is ``(T,)``; at ``t[i]`` the density is ``density[i]`` at the places ``places[i]``,
-    evenly spaced and as fine as the step there needs. ``lost`` ``(T,)`` is the mass that left the
-    interval.
+    ``t`` is ``(T,)``. At ``t[i]`` the density is ``density[i]``, in 1 / units of x, at the places
+    ``places[i]``, which are evenly spaced, and as close as the step there needs. ``lost``,
+    ``(T,)``, is the mass that has left the interval. Raises ValueError where the four differ in
+    length.
     """
 
     t: Float[Tensor, "T"]
@@ -43,23 +44,26 @@ class Law:
             raise ValueError(checks.complaint(what, got, "law(lambda x, t: -x, schedule, t)"))
 
     def expect(self, fn: Callable[[Tensor], Tensor]) -> Float[Tensor, "T"]:
-        """The expectation of ``fn(x)`` at each time."""
+        """The expectation of ``fn(x)`` at each time. ``(T,)``."""
         checks.function("fn", fn, "law(lambda x, t: -x, schedule, t).expect(torch.square)")
         pairs = zip(self.places, self.density, strict=True)
         return torch.stack([(fn(x) * p).sum() * (x[1] - x[0]) for x, p in pairs])
 
     @property
     def mean(self) -> Float[Tensor, "T"]:
-        """The mean at each time, in units of x."""
+        """The mean at each time, in units of x. ``(T,)``."""
         return self.expect(lambda x: x)
 
     @property
     def std(self) -> Float[Tensor, "T"]:
-        """The standard deviation at each time, in units of x."""
+        """The standard deviation at each time, in units of x. ``(T,)``."""
         return (self.expect(torch.square) - self.mean**2).sqrt()
 
     def mass(self, lower: float, upper: float) -> Float[Tensor, "T"]:
-        """The probability of lower < x <= upper at each time; a cell counts by its overlap."""
+        """The probability of lower < x <= upper at each time. ``(T,)``.
+
+        A cell that lies partly inside counts in part.
+        """
 
         def overlap(x: Tensor) -> Tensor:
             cell = x[1] - x[0]
@@ -68,7 +72,7 @@ class Law:
         return self.expect(overlap)
 
     def on(self, x: Float[Tensor, "G"]) -> Float[Tensor, "T G"]:
-        """The densities at the places ``x``, for a map: by linear interpolation, 0 outside."""
+        """The densities at the places ``x``, by linear interpolation, 0 outside. ``(T, G)``."""
         checks.floating("x", x, "law(lambda x, t: -x, schedule, t).on(torch.linspace(-1, 1, 9))")
         return torch.stack(
             [interpolate(x, a, p) for a, p in zip(self.places, self.density, strict=True)]
@@ -86,10 +90,12 @@ def law(
 ) -> Law:
     """Carry the density of x_t along the grid ``t`` by the Gaussian steps of an integrator.
 
-    One step takes each place to a Gaussian; summing over places is a trapezoid rule, which for
-    smooth functions converges exponentially. Each grid is ``resolution`` times finer than the
-    step's own noise. ``kernel`` is :func:`~fsps_lite.samplers.ddpm_kernel` (the
-    default) or :func:`~fsps_lite.samplers.euler_maruyama_kernel`. x is followed on [-reach, reach].
+    It starts from N(0, sigma^2) at t[0]; x is on the line and is followed on [-reach, reach]. One
+    step takes each place to a Gaussian. The sum over places is a trapezoid rule, which converges
+    exponentially for smooth functions. Each grid is ``resolution`` times finer than the noise of
+    the step. ``kernel`` is :func:`~fsps_lite.samplers.ddpm_kernel` (the default) or
+    :func:`~fsps_lite.samplers.euler_maruyama_kernel`. Raises ValueError unless ``t`` decreases and
+    ends where sigma > 0.
     """
     kernel = kernel or ddpm_kernel
     _check(schedule, t, reach, resolution)
@@ -119,7 +125,7 @@ def _check(schedule: Schedule, t: Tensor, reach: float, resolution: float) -> No
 
 
 def interpolate(at: Tensor, x: Tensor, p: Tensor) -> Tensor:
-    """``p`` on the even grid ``x``, linearly in between, and 0 outside."""
+    """``p``, known on the even grid ``x``, at the places ``at``: linearly, and 0 outside."""
     place = (at - x[0]) / (x[1] - x[0])
     low = place.floor().long().clamp(0, len(x) - 2)
     share = place - low
@@ -151,11 +157,11 @@ def _advance(
 
 
 def _refined(step: Step, x: Tensor, p: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Places, masses and where the step takes them, as dense as the step's noise needs.
+    """Places, their masses, and where the step takes them, as dense as the step's noise needs.
 
-    On a grid a mass sits at each place. Where the step tears neighbours apart, between two modes,
-    the masses near the tear are spread over what they stand for, their part of the cubic
-    interpolant: its moments up to the third are those of the place, so that nothing is lost.
+    On a grid, a mass sits at each place. Between two modes a step may carry neighbours far apart.
+    There each mass is spread over its part of the cubic interpolant. This keeps the moments of the
+    mass up to the third, so that no mass is lost.
     """
     cell = x[1] - x[0]
     alive = p * cell > SMALLEST
@@ -173,13 +179,13 @@ def _refined(step: Step, x: Tensor, p: Tensor) -> tuple[Tensor, Tensor, Tensor, 
 
 
 def _within(flags: Tensor, length: int, padding: int) -> Tensor:
-    """Whether one of four flags is set: places from the gaps that they touch, or the reverse."""
+    """Whether one of four neighbouring flags is set: from gaps to places, or the other way."""
     pooled = torch.nn.functional.max_pool1d(flags.double()[None], 4, stride=1, padding=padding)
     return pooled[0, :length] > 0
 
 
 def _gauss_points(gaps: Tensor, pieces: Tensor) -> tuple[Tensor, Tensor]:
-    """Two Gauss points a piece, in cells, and their weights: exact for the cubic in each gap."""
+    """Two Gauss points per piece, in cells, and their weights: exact for a cubic in each gap."""
     first = pieces.cumsum(0) - pieces
     rank = torch.arange(int(pieces.sum()), device=gaps.device) - first.repeat_interleave(pieces)
     gap, count = gaps.repeat_interleave(pieces), pieces.repeat_interleave(pieces)
@@ -203,7 +209,7 @@ def _lagrange(u: Tensor) -> Tensor:
 
 
 def _scatter(mean: Tensor, mass: Tensor, std: Tensor, grid: Tensor) -> Tensor:
-    """sum_i mass_i N(grid; mean_i, std^2), each Gaussian only where it is not negligible."""
+    """sum_i mass_i N(grid; mean_i, std^2), each Gaussian cut off where it is negligible."""
     cell = grid[1] - grid[0]
     half = math.ceil(WIDTH * float(std / cell))
     offsets = torch.arange(-half, half + 1, device=grid.device)
@@ -227,9 +233,9 @@ def _bell(x: Tensor, std: Tensor) -> Tensor:
 
 
 def _deposit(mean: Tensor, mass: Tensor, grid: Tensor) -> Tensor:
-    """The masses on the grid, each shared by four neighbours: cubic interpolation, transposed.
+    """The masses on the grid, each shared by four neighbours: the adjoint of cubic interpolation.
 
-    A convolution with a bell of ``BROAD`` cells then is right to 1e-6 of its height.
+    A convolution with a Gaussian of ``BROAD`` cells is then right to 1e-6 of its height.
     """
     place = (mean - grid[0]) / (grid[1] - grid[0])
     low = place.floor()

@@ -1,4 +1,4 @@
-"""How far a score is from the exact one, where the truth would be."""
+"""How far a score is from the exact one, on average over the true p(x_t | y)."""
 
 from dataclasses import dataclass
 
@@ -17,10 +17,11 @@ from fsps_lite.types import PosteriorScore
 class ScoreError:
     """e(t) = E |score - exact score|^2 under the true p(x_t | y), along a grid of times.
 
-    ``t``, ``error`` and ``relative`` (over E |exact score|^2) are ``(T,)``. ``path_kl`` is
-    1/2 the integral of diffusion(t) e(t) dt, in nats: the Kullback-Leibler divergence from the
-    exact reverse process to the approximate one (Girsanov), which bounds that of their results.
-    ``path_kl_density`` says when it is spent: it integrates to ``path_kl`` over t.
+    ``t``, ``error`` and ``relative``, which is e(t) / E |exact score|^2, are ``(T,)``; ``error`` is
+    in 1 / units of x^2. ``path_kl`` is 1/2 the integral of diffusion(t) e(t) dt, in nats. It is the
+    Kullback-Leibler divergence from the exact reverse process to the approximate one (Girsanov),
+    and bounds the divergence between their results. ``path_kl_density``, ``(T,)``, says at which
+    times it arises: its integral over t is ``path_kl``.
     """
 
     t: Float[Tensor, "T"]
@@ -38,10 +39,11 @@ def score_error(
     n: int = 1000,
     generator: torch.Generator,
 ) -> ScoreError:
-    """Compare a score with the exact one where the truth would be, at each time of ``t``.
+    """Compare a score with the exact one under the true p(x_t | y), at each time of ``t``.
 
-    The same ``n`` draws of x_0 and of noise serve every time, so that the curve is smooth; the
-    error of ``path_kl`` is that of ``n`` independent paths.
+    ``t`` is ``(T,)``. The same ``n`` draws of x_0 and of noise serve every time, so that the curve
+    is smooth. The error of ``path_kl`` is that of ``n`` independent paths. Raises ValueError or
+    TypeError unless ``t`` rises or falls and ``posterior`` is a Diffusion.
     """
     falling = _falling(posterior, t, n)
     schedule = posterior.schedule
@@ -63,7 +65,7 @@ def score_error(
 
 
 def _falling(posterior: object, t: Tensor, n: int) -> Float[Tensor, "T"]:
-    """The grid from noise to data, which ``t`` is, or is backwards."""
+    """The grid ``t`` from noise to data; it is reversed if it runs from data to noise."""
     call = "score_error(score, problem.posterior, t, n=1000, generator=g)"
     checks.count("n", n, call)
     checks.kind("posterior", posterior, Diffusion, call)

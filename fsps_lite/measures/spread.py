@@ -1,4 +1,4 @@
-"""How wide a cloud is, beside the true p(x_t | y)."""
+"""How wide a cloud is, compared with the true p(x_t | y)."""
 
 from jaxtyping import Float
 from torch import Tensor
@@ -10,12 +10,15 @@ from fsps_lite.types import State, Time, Times
 
 
 def spreads(x: Float[Tensor, "*times n d"]) -> Float[Tensor, "*times"]:
-    """The root of the total variance of a cloud, or of each cloud of a path."""
+    """The root of the total variance of a cloud, or of each cloud of a path. Units of x."""
     return x.var(dim=-2).sum(-1).sqrt()
 
 
 def true_spread(posterior: Diffusion, t: Times) -> Float[Tensor, "*times"]:
-    """The same for p(x_t | y), without sampling: alpha^2 Var x_0 + sigma^2 d."""
+    """The same for p(x_t | y), without sampling: sqrt(alpha^2 Var x_0 + sigma^2 d).
+
+    Var x_0 is the total variance. Raises TypeError where the posterior's prior does not know it.
+    """
     schedule, prior = posterior.schedule, posterior.prior
     variance: Tensor | None = getattr(prior, "total_variance", None)
     if variance is None:

@@ -1,4 +1,4 @@
-"""When one stops, and what one shows: three ways to read a result from an unfinished run."""
+"""Early stopping: three ways to read a result from an unfinished run."""
 
 from dataclasses import dataclass
 
@@ -17,10 +17,10 @@ from fsps_lite.types import State
 class Stopping:
     """The distance to the posterior if one stopped at ``t``, for each way to read the result.
 
-    ``raw`` is x_t / alpha, ``denoised`` E[x_0 | x_t] and ``drawn`` one exact draw of x_0 given x_t,
-    both under the prior; each ``(T,)``, in units of x, and ``errors`` ``(T, 3)`` their standard
-    errors. Only beside the exact sampler's own curves do they mean anything: also when nothing is
-    wrong x_t / alpha is noisy, a mean is too narrow, and a draw under the prior forgets y.
+    ``raw`` reads x_t / alpha, ``denoised`` reads E[x_0 | x_t], and ``drawn`` reads one draw of x_0
+    given x_t; the last two are under the prior. Each is ``(T,)``, in units of x; ``errors``, ``(T,
+    3)``, are their standard errors. Compare each curve with that of the exact sampler. Even for an
+    exact sampler x_t / alpha is noisy, a mean is too narrow, and a draw under the prior forgets y.
     """
 
     t: Float[Tensor, "T"]
@@ -35,7 +35,8 @@ def early_stopping(
 ) -> Stopping:
     """Stop at every time of the trajectory, and compare with the cloud ``truth`` of p(x_0 | y).
 
-    The distance is W1 on the line and sliced W1 otherwise.
+    ``truth`` is ``(n, d)``. The distance is W1 on the line and sliced W1 in more dimensions. Raises
+    ValueError or TypeError on a wrong shape or kind.
     """
     call = "early_stopping(Trajectory(t, x.expand(len(t), *x.shape)), diffusion, x, generator=g)"
     checks.kind("trajectory", trajectory, Trajectory, call)

@@ -1,7 +1,7 @@
 """Forward operators A: what a measurement does to a signal before noise is added.
 
 An operator is called on a cloud ``(*batch, d)`` and answers ``(*batch, m)``. An image is stored as
-a row: ``d`` is the number of its pixels, of all its channels.
+a row of d = C x H x W numbers.
 """
 
 from fsps_lite.operators.convolution import blur

@@ -1,4 +1,4 @@
-"""Images that are blurred: a kernel as a sum of products of a column and a row, and no matrix."""
+"""Blurring of images, without a matrix: a kernel is a sum of columns times rows."""
 
 import math
 from functools import partial
@@ -14,7 +14,7 @@ from fsps_lite.operators.linear import Linear
 
 Edges = Literal["average", "zero", "periodic", "reflect"]
 EDGES = ("average", "zero", "periodic", "reflect")
-REACH = 9  # standard deviations of a Gaussian kernel: what lies beyond is below 1e-17 of it
+REACH = 9  # standard deviations after which a Gaussian kernel ends: less than 1e-17 lies beyond
 
 
 def blur(
@@ -27,11 +27,19 @@ def blur(
 ) -> Linear:
     """Convolve an image with a Gaussian of standard deviation ``width`` pixels; m = d.
 
-    ``width`` is one number, or one along H and one along W; or a ``kernel`` of any size stands in
-    place of the Gaussian. Tap k of h taps looks h // 2 - k pixels further, also where h is even.
-    ``edges`` says what lies beyond the border. "average": nothing, and what is left of the kernel
-    is scaled to sum to 1, so that each output pixel is an average; "zero": zeros; "periodic": the
-    other end; "reflect": the image mirrored, its edge pixels once.
+    ``side`` is the size of the image: one number if it is square, else ``(H, W)`` or ``(C, H, W)``.
+    ``width`` is one number, or one along H and one along W. A ``kernel`` ``(h, w)`` of any size
+    replaces the Gaussian: the output at pixel i takes entry k of its h entries from pixel i + h //
+    2 - k, also where h is even. y is in units of x. ``edges`` says what lies beyond the border:
+
+    - "average": nothing. The part of the kernel inside the image is scaled to sum to 1, so that
+      each output pixel is an average.
+    - "zero": zeros.
+    - "periodic": the opposite side of the image.
+    - "reflect": the mirrored image, without repeating its edge pixels.
+
+    Raises ValueError unless exactly one of ``width`` and ``kernel`` is given, for other ``edges``,
+    and where "average" would divide by a sum of 0.
     """
     call = "blur(8, 1.0, edges='average')"
     shape = image_shape(side, call)
@@ -50,7 +58,7 @@ def blur(
 def _blurred(
     shape: tuple[int, ...], down: Tensor, across: Tensor, scale: Tensor, x: Tensor
 ) -> Tensor:
-    """Along H, then along W, for each term of the kernel."""
+    """The image times each column and each row of the kernel: along H, then along W."""
     image = x.unflatten(-1, shape)
     terms = (a.to(x) @ image @ b.to(x).mT for a, b in zip(down, across, strict=True))
     return (sum(terms, x.new_zeros(())) * scale.to(x)).flatten(-3)
@@ -67,7 +75,7 @@ def _unblurred(
 def _gaussian(
     shape: tuple[int, ...], width: float | tuple[float, float] | None, edges: str
 ) -> list[Tensor]:
-    """The taps along H and along W, ``(1, k)`` each; their sum is 1."""
+    """The Gaussian kernel along H and along W, ``(1, k)`` each; each sums to 1."""
     call = "blur(8, 1.0)"
     if width is None:
         raise ValueError(checks.complaint("blur needs a `width`, or a `kernel`", "none", call))
@@ -85,7 +93,7 @@ def _gaussian(
 
 
 def _factors(kernel: Tensor, width: object) -> list[Tensor]:
-    """``(r, h)`` and ``(r, w)``: the r products of a column and a row that add up to ``kernel``."""
+    """``(r, h)`` and ``(r, w)``: r columns and r rows whose products add up to ``kernel``."""
     call = "blur(8, kernel=torch.ones(2, 4) / 8)"
     if width is not None:
         what = "`width` belongs to a Gaussian, and must be left out beside a `kernel`"
@@ -99,7 +107,7 @@ def _factors(kernel: Tensor, width: object) -> list[Tensor]:
 
 
 def _axis(taps: Float[Tensor, "r k"], n: int, edges: str) -> Float[Tensor, "r n n"]:
-    """What each of n pixels on a line takes from each other, for each of r kernels."""
+    """For each of r kernels the matrix of a line of n pixels: row i says what pixel i takes."""
     count = taps.shape[-1]
     pixel = torch.arange(n)[:, None] - torch.arange(count) + count // 2
     inside = (pixel >= 0) & (pixel < n)
@@ -116,7 +124,7 @@ def _axis(taps: Float[Tensor, "r k"], n: int, edges: str) -> Float[Tensor, "r n 
 def _inverse_sum(
     down: Float[Tensor, "r H H"], across: Float[Tensor, "r W W"]
 ) -> Float[Tensor, "H W"]:
-    """One over what of the kernel lies within the image, at each pixel."""
+    """For each pixel, 1 over the sum of that part of the kernel that lies in the image."""
     sums = down.sum(-1).mT @ across.sum(-1)
     size = down.abs().sum(-1).mT @ across.abs().sum(-1)
     if bool((sums.abs() <= 1e-12 * size).any()):

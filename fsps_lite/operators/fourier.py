@@ -1,4 +1,4 @@
-"""The Fourier transform of an image: some of its coefficients, or the size of each."""
+"""The Fourier transform of an image: some of its coefficients, or their magnitudes."""
 
 from functools import partial
 
@@ -15,10 +15,11 @@ def fourier_samples(sampled: Observed, *, dtype: torch.dtype = torch.float64) ->
     """The Fourier coefficients of an image where ``sampled`` is True, as real numbers: A A' = I.
 
     ``sampled`` holds booleans and has the shape of the image, ``(H, W)`` or ``(C, H, W)``, in the
-    order of ``torch.fft.fft2``. The image is real, so that k and -k hold the same numbers: to name
-    one of them is enough. y holds sqrt(2) times the real parts, then sqrt(2) times the imaginary
-    parts; a k that is its own -k has a real part only, without the factor. With all k sampled,
-    m = d and the operator is a rotation.
+    order of ``torch.fft.fft2``. The image is real, so its coefficients at k and at -k are
+    conjugates: it is enough to mark one of the two. y holds sqrt(2) times the real parts, then
+    sqrt(2) times the imaginary parts, in units of x. A k that equals its own -k has a real part
+    only, without the factor. With all k sampled, m = d and A is orthogonal. Raises TypeError unless
+    ``sampled`` holds booleans, ValueError where it has another number of dimensions or no True.
     """
     wanted = booleans("sampled", sampled, "fourier_samples")
     if wanted.ndim not in (2, 3):
@@ -38,7 +39,10 @@ def fourier_samples(sampled: Observed, *, dtype: torch.dtype = torch.float64) ->
 
 
 def fourier_magnitude(side: int) -> Nonlinear:
-    """|FFT| of a ``side x side`` image, orthonormal, without its redundant half: phase is lost."""
+    """|FFT| of a ``side x side`` image, orthonormal, without its redundant half: phase is lost.
+
+    m = side (side // 2 + 1), in units of x.
+    """
     checks.count("side", side, "fourier_magnitude(8)")
 
     def magnitude(x: Tensor) -> Tensor:
@@ -49,7 +53,7 @@ def fourier_magnitude(side: int) -> Nonlinear:
 
 
 def _opposite(grid: Tensor) -> Tensor:
-    """What stands at -k, for each k."""
+    """The same grid, with at each k what stood at -k."""
     return grid.flip((-2, -1)).roll((1, 1), (-2, -1))
 
 

@@ -1,7 +1,7 @@
 """Images that are masked, or averaged over blocks: without a matrix.
 
-``side`` says what the row of pixels is: one number for a square image, ``(H, W)``, or ``(C, H, W)``
-for C channels, which are treated alike. Pixels follow each other along W first, then H, then C.
+``side`` is the size of the image: one number if it is square, else ``(H, W)``, or ``(C, H, W)`` for
+C channels, which are all treated alike. In the row of pixels, W runs fastest, then H, then C.
 """
 
 import math
@@ -24,7 +24,8 @@ def mask(observed: Observed, *, dtype: torch.dtype = torch.float64) -> Linear:
     """Keep the coordinates where ``observed`` is True; m = their number, in the order of the row.
 
     ``observed`` holds booleans: a tensor, an array or nested lists, of the shape of the signal:
-    ``(d,)``, ``(H, W)`` or ``(C, H, W)``. It is read as the row that ``observed.flatten()`` is.
+    ``(d,)``, ``(H, W)`` or ``(C, H, W)``. It is flattened as the signal is. Raises TypeError unless
+    it holds booleans, ValueError where no coordinate is kept.
     """
     keep = booleans("observed", observed, "mask").flatten()
     chosen, place = places(keep)
@@ -33,7 +34,11 @@ def mask(observed: Observed, *, dtype: torch.dtype = torch.float64) -> Linear:
 
 
 def downsample(side: Side, factor: int, *, dtype: torch.dtype = torch.float64) -> Linear:
-    """Average blocks of ``factor`` by ``factor`` pixels; m = d / factor^2."""
+    """Average blocks of ``factor`` by ``factor`` pixels; m = d / factor^2.
+
+    ``side`` is the size of the image: one number if it is square, else ``(H, W)`` or ``(C, H, W)``.
+    y is in units of x. Raises ValueError where ``factor`` does not divide H and W.
+    """
     call = "downsample(8, 2)"
     shape = image_shape(side, call)
     checks.count("factor", factor, call)
@@ -47,7 +52,7 @@ def downsample(side: Side, factor: int, *, dtype: torch.dtype = torch.float64) -
 
 
 def image_shape(side: Side, call: str) -> tuple[int, int, int]:
-    """(C, H, W) of what ``side`` may be."""
+    """``side`` as (C, H, W)."""
     parts = (side, side) if isinstance(side, int) else side
     if not isinstance(parts, Sequence) or len(parts) not in (2, 3):
         what = "`side` must be a number of pixels, or (H, W), or (C, H, W)"
@@ -59,7 +64,7 @@ def image_shape(side: Side, call: str) -> tuple[int, int, int]:
 
 
 def booleans(name: str, value: Observed, asked: str) -> Bool[Tensor, "*shape"]:
-    """Whether each coordinate is chosen, as a tensor: of a tensor, an array, or lists."""
+    """``value`` as a tensor of booleans; raises unless it is one, with at least one True."""
     call = f"{asked}(torch.as_tensor([[0, 1], [1, 1]], dtype=torch.bool))"
     what = f"`{name}` must hold booleans, one a coordinate"
     try:
@@ -75,7 +80,10 @@ def booleans(name: str, value: Observed, asked: str) -> Bool[Tensor, "*shape"]:
 
 
 def places(keep: Bool[Tensor, "d"]) -> tuple[Tensor, Tensor]:
-    """The coordinates that are kept, and of each coordinate its place among them, or their end."""
+    """The indices of the coordinates that are kept, and for each coordinate its place among them.
+
+    A coordinate that is not kept has the place after the last.
+    """
     return keep.nonzero()[:, 0], torch.where(keep, keep.cumsum(0) - 1, keep.sum())
 
 
@@ -84,7 +92,7 @@ def taken(keep: Tensor, x: Tensor) -> Tensor:
 
 
 def put_back(place: Tensor, y: Tensor) -> Tensor:
-    """Each coordinate's part of ``y``; 0 where it has none."""
+    """The adjoint of :func:`taken`: each entry of ``y`` at its coordinate, 0 elsewhere."""
     return torch.nn.functional.pad(y, (0, 1)).index_select(-1, place.to(y.device))
 
 

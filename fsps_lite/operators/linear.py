@@ -12,7 +12,7 @@ from fsps_lite import checks
 from fsps_lite.operators.pairs import CALL, Map, along, asked, check_adjoint
 from fsps_lite.types import Measurement, State, Where
 
-LARGEST = 2**22  # numbers of a matrix that is made of two functions when somebody asks for it
+LARGEST = 2**22  # entries of the largest matrix that is formed from two functions
 
 
 @dataclass(frozen=True)
@@ -20,8 +20,8 @@ class Linear:
     """A(x) = matrix x + offset.
 
     ``matrix`` is ``(m, d)`` in units of y over units of x; ``offset`` is ``(m,)`` in units of y.
-    :meth:`of` takes two functions in place of a matrix. Raises when matrix and offset disagree in
-    shape or dtype, or hold NaN.
+    :meth:`of` takes two functions in place of a matrix. Raises ValueError or TypeError when matrix
+    and offset disagree in shape or dtype, or are not finite.
     """
 
     matrix: Float[Tensor, "m d"]
@@ -46,11 +46,12 @@ class Linear:
     ) -> "Linear":
         """A(x) = apply(x) + offset, where no matrix is made: ``apply`` is A, ``adjoint`` is A'.
 
-        They map ``(n, d)`` to ``(n, m)`` and back, row by row, with d = ``dim`` and m = ``out``, in
-        the dtype and on the device of what they are given: write ``kernel.to(x)`` for a tensor of
-        your own. Then :meth:`to` has nothing to move. Gradients are ``adjoint``'s, in x alone.
-        Raises where <A x, y> and <x, A' y> differ in float64 for random x and y, or where a
-        function answers in another shape or dtype, or writes into what it is given.
+        ``apply`` maps ``(n, d)`` to ``(n, m)`` and ``adjoint`` maps back, row by row, with d =
+        ``dim`` and m = ``out``. Both answer in the dtype and on the device of their input: for a
+        tensor of your own, write ``kernel.to(x)``, because :meth:`to` cannot move it. The gradient
+        with respect to x comes from ``adjoint``; no other tensor gets a gradient. Raises ValueError
+        where <A x, y> and <x, A' y> differ in float64 for random x and y, and where a function
+        answers in another shape or dtype or writes into its input.
         """
         return MatrixFree((apply, adjoint), (out, dim), dtype, offset)
 
@@ -70,10 +71,11 @@ class Linear:
 
     @property
     def small(self) -> bool:
-        """Whether ``matrix`` may be asked for: it is there, or would not be large."""
+        """Whether ``matrix`` exists, or is small enough to be formed."""
         return True
 
     def __call__(self, x: State) -> Measurement:
+        """A(x) for each row of ``x``. ``(*batch, m)``, units of y."""
         y = self.apply(x)
         return y if self.offset is None else y + self.offset
 
@@ -100,7 +102,7 @@ class Linear:
     def _checked(self, name: str, value: Tensor, size: int, asked: str) -> Tensor:
         call = f"{asked}(torch.zeros(5, {size}, dtype={self.dtype}))"
         checks.floating(name, value, call)
-        for k in (2, 3):  # an image that is not yet a row
+        for k in (2, 3):  # an image that is not flattened
             if value.ndim >= k and math.prod(value.shape[-k:]) == size != value.shape[-1]:
                 call = f"{asked}({name}.flatten({-k}))"
         checks.shape(name, value, (*value.shape[:-1], size), call)
@@ -109,7 +111,7 @@ class Linear:
 
 
 class MatrixFree(Linear):
-    """What :meth:`Linear.of` makes. ``matrix`` is made when it is asked for, where it is small."""
+    """What :meth:`Linear.of` makes. ``matrix`` is formed on first use, where it is small."""
 
     functions: tuple[Map, Map]
     sizes: tuple[int, int]
@@ -151,17 +153,17 @@ class MatrixFree(Linear):
 
     @cached_property
     def matrix(self) -> Float[Tensor, "m d"]:
-        """``(m, d)``, column by column; raises where it would be large."""
+        """``(m, d)``, formed column by column; raises ValueError for more than 2^22 entries."""
         if not self.small:
             what = "no `matrix` so large is made: use `apply` and `adjoint`, as DPS and ZetaDPS do"
             got = f"an operator of {self.out} x {self.dim} numbers"
             raise ValueError(checks.complaint(what, got, "operator.apply(x)"))
-        with torch.inference_mode(False):  # it is kept, and may be asked for gradients later
+        with torch.inference_mode(False):  # it is kept, and later calls may need gradients
             eye = torch.eye(self.dim, dtype=self.dtype, device=self._like.device)
             return self._forth(eye).mT.contiguous()
 
     def to(self, where: Where) -> "Linear":
-        """The same functions, for another dtype or device: they follow what they are given."""
+        """The same functions for another dtype or device: they follow their input."""
         checks.place(where)
         moved, kept = object.__new__(MatrixFree), dict(vars(self))
         kept.pop("matrix", None)

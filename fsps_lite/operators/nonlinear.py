@@ -1,4 +1,4 @@
-"""Operators that are any function."""
+"""Operators given by any function."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,7 +14,8 @@ from fsps_lite.types import Measurement, State
 class Nonlinear:
     """A(x) = fn(x) for any function that maps ``(*batch, d)`` to ``(*batch, m)`` row by row.
 
-    ``name`` stands in reports and error messages.
+    ``name`` appears in reports and error messages. Raises TypeError or ValueError where ``fn``
+    answers in another shape or dtype, mixes rows, or writes into its input.
     """
 
     fn: Callable[[Tensor], Tensor]
@@ -26,6 +27,7 @@ class Nonlinear:
         checks.kind("name", self.name, str, call)
 
     def __call__(self, x: State) -> Measurement:
+        """fn(x), ``(*batch, m)``; the first call also checks that ``fn`` works row by row."""
         checks.floating("x", x, "operator(torch.zeros(5, 1))")
         if x.ndim > 1 and len(x) and "_examined" not in vars(self):
             object.__setattr__(self, "_examined", True)
@@ -35,7 +37,7 @@ class Nonlinear:
         return self._answer(x)
 
     def _answer(self, x: State) -> Measurement:
-        """One row for each row, in the dtype of ``x``, or a sentence."""
+        """fn(x); raises unless it has one row for each row, in the dtype of ``x``."""
         y = self.fn(x)
         if not isinstance(y, Tensor) or y.shape[:-1] != x.shape[:-1] or y.ndim != x.ndim:
             out = tuple(y.shape) if isinstance(y, Tensor) else type(y).__name__

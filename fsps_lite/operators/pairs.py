@@ -1,4 +1,4 @@
-"""Two functions in place of a matrix: what they must answer, and their derivatives."""
+"""Two functions in place of a matrix: checks of what they answer, and their derivatives."""
 
 from collections.abc import Callable
 from typing import Any
@@ -9,12 +9,12 @@ from torch import Tensor
 from fsps_lite import checks
 
 Map = Callable[[Tensor], Tensor]
-AGREE = 1e-10  # of <A x, y> and <x, A' y>, over the lengths of the vectors: float64 rounds to 1e-16
+AGREE = 1e-10  # of <A x, y> and <x, A' y>, relative to the lengths: float64 rounds to 1e-16
 CALL = "Linear.of(lambda x: x[:, :2], lambda y: torch.cat([y, 0 * y], 1), dim=4, out=2)"
 
 
 class _Along(torch.autograd.Function):
-    """A linear map, whose derivative is itself and whose gradient is its adjoint."""
+    """A linear map: its derivative is the map itself, and its gradient is the adjoint."""
 
     generate_vmap_rule = True
 
@@ -36,14 +36,17 @@ class _Along(torch.autograd.Function):
 
 
 def along(v: Tensor, maps: tuple[Map, Map], size: int) -> Tensor:
-    """The first map for all rows of a cloud, as one list of rows; the second is its adjoint."""
+    """The first of two maps, applied to all rows of a cloud at once.
+
+    The second map is the adjoint of the first, and gives the gradient.
+    """
     rows = v.reshape(-1, v.shape[-1])
     answer: Tensor = _Along.apply(rows, *maps)  # type: ignore[no-untyped-call]
     return answer.reshape(*v.shape[:-1], size)
 
 
 def asked(name: str, function: Map, size: int, v: Tensor) -> Tensor:
-    """One of a user's two functions, and what is wrong with its answer."""
+    """The answer of a user's function to ``v``; raises ValueError on a wrong shape or dtype."""
     answer, wanted = function(v), (len(v), size)
     told = (tuple(answer.shape), answer.dtype) if isinstance(answer, Tensor) else type(answer)
     if told != (wanted, v.dtype):
@@ -53,7 +56,10 @@ def asked(name: str, function: Map, size: int, v: Tensor) -> Tensor:
 
 
 def check_adjoint(there: Map, back: Map, out: int, dim: int) -> None:
-    """The dot-product test, on two rows: it also finds an offset, and rows that are mixed."""
+    """The dot-product test: raise unless <A x, y> = <x, A' y> for two random rows.
+
+    It also finds a function that adds an offset, and one that mixes rows.
+    """
     own = torch.Generator().manual_seed(0)
     x, y = (torch.randn(2, n, generator=own, dtype=torch.float64) for n in (dim, out))
     forth, back_again = there(kept := x.clone()), back(also := y.clone())

@@ -1,4 +1,4 @@
-"""Sums of an image along lines, as a tomograph sees it: without a matrix."""
+"""Sums of an image along lines, as a tomograph measures them, without a matrix."""
 
 import math
 from collections.abc import Sequence
@@ -21,10 +21,12 @@ def projections(
 ) -> Linear:
     """The sums of an image along parallel lines, from each of ``angles``, in radians.
 
-    A pixel at (right, down) from the middle lies at right cos + down sin on the detector, whose
-    bins are one pixel apart and reach over the diagonal: it is shared linearly between the two bins
-    beside it, so that the sum over the bins is the image's, at each angle. y is ``(C, angles,
-    bins)`` as a row, in units of x; ``side`` is as in :func:`blur`.
+    The detector has bins that are one pixel apart and cover the diagonal of the image. A pixel that
+    is ``right`` and ``down`` from the middle falls on the detector at right cos(angle) + down
+    sin(angle). Its value is shared linearly between the two nearest bins, so that at each angle the
+    bins sum to the sum of the image. y is ``(C, angles, bins)`` as a row, in units of x; ``side``
+    is as in :func:`blur`. Raises ValueError unless ``angles`` is a finite list of one number or
+    more.
     """
     call = "projections(8, [0.0, 0.5, 1.0])"
     channels, height, width = image_shape(side, call)
@@ -39,7 +41,7 @@ def projections(
 
 
 def _projected(sizes: tuple[int, ...], angles: Tensor, x: Tensor) -> Tensor:
-    """Angle by angle, so that nothing of the size of angles times pixels is kept."""
+    """One angle after the other, because all angles times all pixels may not fit."""
     image, views = x.unflatten(-1, (sizes[0], -1)), []
     empty = x.new_zeros(len(x), sizes[0], sizes[-1])
     for low, share in (_shared(sizes, angle, x) for angle in angles):
@@ -59,7 +61,7 @@ def _smeared(sizes: tuple[int, ...], angles: Tensor, y: Tensor) -> Tensor:
 
 
 def _shared(sizes: tuple[int, ...], angle: Tensor, like: Tensor) -> tuple[Tensor, Tensor]:
-    """For each pixel the lower of its two bins, and the upper's share."""
+    """For each pixel, the lower of its two bins and the share of the upper one."""
     _, height, width, bins = sizes
     down, right = (torch.arange(n, dtype=torch.float64) - (n - 1) / 2 for n in (height, width))
     place = right * angle.cos() + down[:, None] * angle.sin() + (bins - 1) / 2

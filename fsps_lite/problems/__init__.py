@@ -1,4 +1,4 @@
-"""What is asked: the gallery of small inverse problems, and the :class:`Problem` that each is."""
+"""Inverse problems: the class :class:`Problem`, and a gallery of small ones."""
 
 from fsps_lite.problems.gallery import (
     GALLERY,

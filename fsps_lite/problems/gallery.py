@@ -1,7 +1,7 @@
 """The gallery: small inverse problems, each with one thing to teach.
 
-Each function returns a :class:`~fsps_lite.Problem` in float64; its arguments are what is worth
-moving. The truth is known for all of them.
+Each function returns a :class:`~fsps_lite.Problem` in float64. Its arguments are the parameters
+that are worth changing; ``noise_std`` is in units of y. The exact posterior is known for all.
 """
 
 import torch
@@ -151,7 +151,7 @@ def column(*values: float) -> Tensor:
 
 
 def vector(*values: float) -> Tensor:
-    """A vector, ``(K,)``, of numbers that a caller of the gallery gave one by one."""
+    """The numbers that a caller gave one by one, as a vector ``(K,)``; raises for other things."""
     for value in values:
         checks.number("y", value, "trimodal(y=-1.8)")
     return torch.tensor(values, dtype=torch.float64)
@@ -163,7 +163,10 @@ IDENTITY = Linear(torch.eye(1, dtype=torch.float64))
 def _digits(
     name: str, operator: Linear | Nonlinear, index: int, noise_std: float, moral: str
 ) -> Problem:
-    """Measure held-out image ``index``; the noise is the same at every call."""
+    """A measurement of held-out image ``index``; the noise is the same at every call.
+
+    Raises ValueError where there is no such image.
+    """
     data = digits.load()
     checks.kind("index", index, int, f"{name}(index=0)")
     if not 0 <= index < len(data.held_out):

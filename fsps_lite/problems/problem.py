@@ -15,15 +15,15 @@ from fsps_lite.priors.quadrature import Joint, line
 from fsps_lite.schedules import VP, Schedule
 from fsps_lite.types import Where
 
-MOST_MODES = 20  # atoms that are counted one by one
-SEEN = 0.05  # of the distance between atoms: the noise through which samples are compared
-MOST_COMPARED = 1000  # atoms whose distances are looked at
-REACH = 8.0  # how many standard deviations around each mean the quadrature covers
+MOST_MODES = 20  # the most atoms that count as modes
+SEEN = 0.05  # noise at which samples are compared, relative to the distance between atoms
+MOST_COMPARED = 1000  # the most atoms whose distances are computed
+REACH = 8.0  # standard deviations around each mean that the quadrature covers
 
 
 @runtime_checkable
 class Conditioned(Protocol):
-    """A prior that knows Bayes' rule."""
+    """A prior with a method ``condition``, which applies Bayes' rule."""
 
     def condition(self, likelihood: Likelihood) -> object: ...
 
@@ -32,8 +32,9 @@ class Conditioned(Protocol):
 class Problem:
     """Find x from y = A(x) + noise, when x ~ prior: everything that an inverse problem is.
 
-    ``moral`` says in one line what it teaches. A method may see ``diffusion`` and ``likelihood``;
-    ``posterior`` is the truth that it is measured against.
+    ``moral`` says in one line what the problem teaches. A method may use ``diffusion`` and
+    ``likelihood``; ``posterior`` is the truth that the method is compared with. Raises TypeError
+    unless each part is of its kind, the prior can be conditioned, and prior and y have one dtype.
     """
 
     name: str
@@ -55,7 +56,7 @@ class Problem:
 
     @property
     def device(self) -> torch.device:
-        """Where prior and measurement live."""
+        """The device of the measurement."""
         return self.likelihood.y.device
 
     def to(self, where: Where) -> "Problem":
@@ -64,18 +65,19 @@ class Problem:
 
     @property
     def diffusion(self) -> Diffusion:
-        """The prior at every diffusion time: all that a sampler may know, beside the likelihood."""
+        """The prior at every time: with the likelihood, all that a sampler may know."""
         return Diffusion(self.prior, self.schedule)
 
     @property
     def posterior(self) -> Diffusion:
         """The exact posterior at every diffusion time.
 
-        Closed form where there is one; for a nonlinear operator on a mixture, quadrature (d <= 2).
-        For d = 1 its points fit the posterior at every t, and the score is right to 1e-6. For d = 2
-        it is, where sigma(t) is above the spacing of the points; below it the posterior is those
-        points. Raises ValueError where no posterior is known, or takes too many points.
-        Computed once, and anew when torch has written into y or another tensor of the problem.
+        It has a closed form, except for a nonlinear operator on a mixture; that is integrated by
+        quadrature for d <= 2. For d = 1 the points of the quadrature fit the posterior at every t,
+        and the score is right to 1e-6. For d = 2 the score is right where sigma(t) is above the
+        spacing of the points; at smaller t the posterior consists of those points. It is computed
+        once, and again when torch has written into y or another tensor of the problem. Raises
+        ValueError where no posterior is known, or where the quadrature takes too many points.
         """
         writes = checks.writes(self)
         if vars(self).get("_writes") != writes:
@@ -91,24 +93,29 @@ class Problem:
 
     @property
     def modes(self) -> GaussianMixture | None:
-        """The prior's components, to count weights by; a few atoms count as modes, many do not."""
+        """The modes by which weights are counted, or None.
+
+        They are the components of a mixture, or the atoms if there are at most 20. Equal atoms are
+        one mode.
+        """
         if isinstance(self.prior, GaussianMixture):
             return self.prior
         if len(self.prior.atoms) > MOST_MODES:
             return None
         atoms, of = self.prior.atoms.unique(dim=0, return_inverse=True)
-        if len(atoms) < len(self.prior.atoms):  # equal ones are one mode
+        if len(atoms) < len(self.prior.atoms):  # equal atoms are one mode
             first = torch.stack([(of == k).nonzero()[0, 0] for k in range(len(atoms))])
             atoms = self.prior.atoms[first.sort().values]
         width = 1e-3 * self.prior.total_variance.sqrt()
-        width = width if width > 0 else torch.ones_like(width)  # a single atom: any will do
+        width = width if width > 0 else torch.ones_like(width)  # a single atom: any width will do
         return GaussianMixture.isotropic(atoms, std=width.expand(len(atoms)))
 
     @property
     def resolution(self) -> float:
-        """The time at which the noise, over alpha, is a twentieth of the distance between atoms.
+        """The time at which sigma / alpha is a twentieth of the distance between neighbour atoms.
 
-        Of the median atom to its next, among a thousand; 0 for a prior that is none of atoms.
+        The distance is that of an atom to its nearest other one, in the median over at most 1,000
+        atoms. It is 0 for a prior without atoms, or with a single one.
         """
         if not isinstance(self.prior, Empirical):
             return 0.0
@@ -119,12 +126,12 @@ class Problem:
         return float(self.schedule.time_of(-2 * (SEEN * apart).log()))
 
     def finite_sample(self, n: int, *, generator: torch.Generator) -> Diffusion:
-        """The posterior at every diffusion time when ``n`` samples stand for the prior."""
+        """The posterior at every time, if ``n`` samples of the prior stand for the prior."""
         atoms = Empirical.from_samples(self.prior.sample(n, generator=generator))
         return Diffusion(atoms.condition(self.likelihood), self.schedule)
 
     def _quadrature(self, prior: GaussianMixture) -> Empirical:
-        """The mixture as points with weights, close enough together to be integrated over."""
+        """The mixture as weighted points, which lie close enough together to integrate."""
         if prior.dim > 2:
             what = (
                 "a nonlinear operator on a GaussianMixture has an exact posterior for d <= 2 only"

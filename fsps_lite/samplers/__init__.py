@@ -1,4 +1,4 @@
-"""How one samples: grids of times, paths, and integrators of the reverse process."""
+"""Sampling: grids of times, paths, and integrators of the reverse process."""
 
 from fsps_lite.samplers.exact import bridge, exact_kernel
 from fsps_lite.samplers.grid import times

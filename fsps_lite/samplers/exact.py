@@ -1,4 +1,4 @@
-"""The reverse process without error: a past is drawn, then a point of the bridge to it."""
+"""The reverse process without discretisation error: draw x_0, then a point of the bridge."""
 
 import torch
 from torch import Tensor
@@ -16,7 +16,9 @@ def exact_kernel(
 ) -> Trajectory:
     """Draw x_0 from p(x_0 | x_t), then x_s from the bridge between them: no discretisation error.
 
-    Exact in any number of steps, also in one, for an Empirical or a GaussianMixture.
+    ``x`` is ``(n, d)`` at time t[0]; ``t`` is ``(T,)`` and decreases. The result is exact for any
+    number of steps, even one, if the prior of ``posterior`` is an Empirical or a GaussianMixture.
+    Raises TypeError unless ``posterior`` is a Diffusion, ValueError unless it has this schedule.
     """
     if not isinstance(posterior, Diffusion):
         what = "the exact kernel must know p(x_0 | x_t): `posterior` must be a Diffusion"
@@ -35,7 +37,11 @@ def exact_kernel(
 def bridge(
     schedule: Schedule, x0: State, x: State, t: Time, s: Time, *, generator: torch.Generator
 ) -> State:
-    """Draw x_s from p(x_s | x_t, x_0) for s < t: between the noisy and the clean end (Ho, 2020)."""
+    """Draw x_s from p(x_s | x_t, x_0), between a noisy and a clean end (Ho et al., 2020).
+
+    ``x0`` is the clean end and ``x`` the noisy one, x_t; both and the answer are ``(*batch, d)``.
+    Raises ValueError unless s < t.
+    """
     call = "bridge(schedule, x0, x, 0.5, 0.4, generator=g)"
     checks.like("x0", x0, x, call)
     checks.number("t", t, call)

@@ -1,4 +1,4 @@
-"""The grids of times that a reverse process walks, from noise to data."""
+"""Grids of times along which a reverse process runs, from noise to data."""
 
 from typing import Literal
 
@@ -9,7 +9,7 @@ from torch import Tensor
 from fsps_lite import checks
 from fsps_lite.schedules import Schedule
 
-LOOKS = 33  # times at which a schedule is looked at
+LOOKS = 33  # the number of times at which a schedule is checked
 
 
 def times(
@@ -22,11 +22,12 @@ def times(
 ) -> Float[Tensor, "T"]:
     """``steps + 1`` times from ``start`` down to ``stop``, even in log-SNR or in time. Float64.
 
-    Without a ``start`` it is the schedule's own, 1 for most.
-
-    Even steps in log-SNR put the work where the cloud takes shape; see (Lu et al., 2022b). With the
-    default, :func:`dpm_solver` is as near to the law of its score as 20,000 particles can tell, on
-    every problem of the gallery with d <= 2 (benchmarks/integrators.py).
+    ``(T,)`` with T = steps + 1. ``start`` is the schedule's own if it is not given, 1 for most.
+    Even steps in log-SNR put more steps where the cloud takes its shape (Lu et al., 2022b). With
+    the default grid, 20,000 particles cannot tell the law of :func:`dpm_solver` from the law of its
+    score, on any problem of the gallery with d <= 2 (benchmarks/integrators.py). Raises ValueError
+    unless 0 <= stop < start <= 1 and the schedule leaves some signal at ``start``, and with
+    "log_snr" some noise at ``stop``.
     """
     checks.kind("schedule", schedule, Schedule, "times(VP(), 250)")
     start = schedule.start if start is None else start
@@ -61,7 +62,7 @@ def _check_grid(schedule: Schedule, steps: int, start: float, stop: float, spaci
 
 
 def _check_falls(schedule: Schedule, start: float, stop: float, call: str) -> None:
-    """The signal-to-noise ratio of a schedule falls with time, or its times mean nothing."""
+    """Raise ValueError unless the signal-to-noise ratio falls as t grows."""
     ratio = schedule.log_snr(torch.linspace(stop, start, LOOKS, dtype=torch.float64, device="cpu"))
     if not bool((ratio[1:] <= ratio[:-1]).all()) or not ratio[-1] < ratio[0]:
         what = "the signal-to-noise ratio of `schedule` must fall from t = 0 to t = 1"

@@ -1,6 +1,6 @@
-"""One step of a reverse process as a Gaussian: its mean for each place, and its one deviation.
+"""One step of a reverse process as a Gaussian: a mean for each particle, one deviation for all.
 
-An integrator draws from it, :func:`~fsps_lite.law` convolves with it, and it is written once.
+An integrator draws from it, and :func:`~fsps_lite.law` convolves with it.
 """
 
 import torch
@@ -24,7 +24,8 @@ def bridge_kernel(
     """x_s between the clean end x_0 and the noisy end x_t = x: p(x_s | x_t, x_0) at eta = 1.
 
     mean = alpha_s x_0 + sqrt(sigma_s^2 - std^2) (x - alpha_t x_0) / sigma_t, with std = eta sigma_s
-    sqrt(1 - SNR(t) / SNR(s)): the same p(x_s | x_0) for every eta (Song et al., 2021a).
+    sqrt(1 - SNR(t) / SNR(s)). Every eta gives the same p(x_s | x_0) (Song et al., 2021a). Raises
+    ValueError unless eta is in [0, 1].
     """
     check_eta(eta)
     variance = schedule.variance(s)
@@ -36,16 +37,21 @@ def bridge_kernel(
 def ddpm_kernel(
     score: PosteriorScore, schedule: Schedule, x: State, t: Time, s: Time, *, eta: float = 1.0
 ) -> Step:
-    """The ancestral step: the bridge to the denoised signal, taken for x_0 (Ho et al., 2020)."""
+    """The ancestral step: the bridge, with the denoised signal in place of x_0 (Ho et al., 2020).
+
+    The mean is ``(n, d)`` and the standard deviation a number. Raises ValueError unless eta is in
+    [0, 1].
+    """
     return bridge_kernel(schedule, denoised(score, schedule, x, t), x, t, s, eta=eta)
 
 
 def euler_maruyama_kernel(
     score: PosteriorScore, schedule: Schedule, x: State, t: Time, s: Time
 ) -> Step:
-    """The step of constant drift of the reverse SDE (Song et al., 2021).
+    """The step of the reverse SDE that keeps the drift constant (Song et al., 2021).
 
-    mean = x - (drift x - diffusion score) dt, std = sqrt(diffusion dt), dt = t - s.
+    mean = x - (drift x - diffusion score) dt, ``(n, d)``, and std = sqrt(diffusion dt), a number,
+    with dt = t - s.
     """
     drift, diffusion = schedule.drift(t), schedule.diffusion(t)
     towards_data = -drift * x + diffusion * evaluate(score, x, t)
@@ -53,17 +59,20 @@ def euler_maruyama_kernel(
 
 
 def drawn(mean: State, std: Scale, generator: torch.Generator) -> State:
-    """One draw of a step for each row."""
+    """One draw from the Gaussian of a step for each row. ``(n, d)``."""
     return mean + std * draw(mean, generator)
 
 
 def denoised(score: PosteriorScore, schedule: Schedule, x: State, t: Time) -> State:
-    """(x + sigma^2 score) / alpha, the signal that the score believes in (Tweedie)."""
+    """(x + sigma^2 score) / alpha, the E[x_0 | x_t] that the score implies (Tweedie)."""
     return (x + schedule.sigma(t) ** 2 * evaluate(score, x, t)) / schedule.alpha(t)
 
 
 def forgotten(schedule: Schedule, t: Time, s: Time) -> Tensor:
-    """1 - SNR(t) / SNR(s), the share of x_s that x_t forgot; by expm1, exact for s near t."""
+    """1 - SNR(t) / SNR(s), the share of the noise variance of x_s that is left once x_t is known.
+
+    Computed by expm1, which is accurate for s near t.
+    """
     return -torch.expm1(schedule.log_snr(t) - schedule.log_snr(s))
 
 
@@ -74,14 +83,14 @@ def draw(x: State, generator: torch.Generator) -> State:
 
 
 def evaluate(score: PosteriorScore, x: State, t: Time) -> State:
-    """``score(x, t)``, after making sure that it answers one row for each row."""
+    """``score(x, t)``; raises ValueError unless it has the shape and dtype of ``x``."""
     value = score(x, t)
     checks.like("score(x, t)", value, x, CALL)
     return value
 
 
 def examine(score: PosteriorScore, schedule: Schedule, x: State, t: Float[Tensor, "T"]) -> None:
-    """Once a run: the score is a function of each row alone, and of this schedule."""
+    """Check once per run that the score works row by row and belongs to this schedule."""
     checks.function("score", score, CALL)
     checks.kind("schedule", schedule, Schedule, CALL)
     checks.floating("x", x, CALL)
@@ -94,7 +103,7 @@ def examine(score: PosteriorScore, schedule: Schedule, x: State, t: Float[Tensor
 
 
 def same_schedule(one: Schedule, other: Schedule, t: Float[Tensor, "T"]) -> None:
-    """A score and the process that it guides have the same scales at each time."""
+    """Raise ValueError unless two schedules have the same scales at each time."""
     if one == other:
         return
     pairs = (one.alpha(t), other.alpha(t)), (one.sigma(t), other.sigma(t))
@@ -104,7 +113,7 @@ def same_schedule(one: Schedule, other: Schedule, t: Float[Tensor, "T"]) -> None
 
 
 def check_eta(eta: float) -> None:
-    """eta lies between the probability flow (0) and the reverse SDE (1)."""
+    """Raise unless eta lies between the probability flow (0) and the reverse SDE (1)."""
     checks.number(
         "eta", eta, "ddpm(score, schedule, x, t, generator=g, eta=1.0)", least=0.0, most=1.0
     )

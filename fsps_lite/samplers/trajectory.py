@@ -22,8 +22,9 @@ SLOW = 5.0  # seconds before a progress bar appears
 class Trajectory:
     """Where the particles were: ``x[i]`` is the ``(n, d)`` cloud at time ``t[i]``, noise first.
 
-    ``t`` is ``(T,)``, decreasing; ``x`` is ``(T, n, d)``. A particle that diverged stays in it as
-    it is, NaN included: divergence is a finding.
+    ``t`` is ``(T,)``, decreasing; ``x`` is ``(T, n, d)``. A particle that diverged is kept as it
+    is, NaN included, so that it can be counted. Raises ValueError or TypeError on another shape, or
+    a grid that does not decrease.
     """
 
     t: Float[Tensor, "T"]
@@ -31,7 +32,7 @@ class Trajectory:
 
     def __post_init__(self) -> None:
         call = "Trajectory(t, x.expand(len(t), *x.shape))"
-        if len(self.t) != 1:  # the end of a path is one, too
+        if len(self.t) != 1:  # a path may be a single time
             checks.falls("t", self.t, call)
         checks.floating("x", self.x, call)
         checks.shape("x", self.x, (len(self.t), "n", "d"), call)
@@ -47,7 +48,10 @@ class Trajectory:
         return self.x[(self.t - t).abs().argmin()]
 
     def diverged(self, bound: float = 1e6) -> Bool[Tensor, "n"]:
-        """Which particles end as NaN, infinite, or further than ``bound`` (units of x) from 0."""
+        """Which particles end as NaN, infinite, or further than ``bound`` from 0. ``(n,)``.
+
+        ``bound`` is in units of x.
+        """
         distance: Tensor = self.final.norm(dim=-1)
         return ~(distance <= bound)
 
@@ -55,8 +59,10 @@ class Trajectory:
 def march(step: Step, x: State, t: Float[Tensor, "T"]) -> Trajectory:
     """Carry the cloud ``x``, ``(n, d)``, along the grid ``t`` by ``x = step(x, t_now, t_next)``.
 
-    Every integrator is a ``step`` that marches. Shows a progress bar on a long run and warns of
-    particles that diverged. Raises when the grid does not decrease or the cloud is not (n, d).
+    Every integrator calls it with its own ``step``. It shows a progress bar on a long run, and
+    warns of particles that diverged. Raises ValueError or TypeError where the grid does not
+    decrease, where the cloud is not ``(n, d)``, and where ``step`` answers another shape or writes
+    into its input.
     """
     _check(step, x, t)
     path, writes = [x], [checks.written(x)]
@@ -83,6 +89,6 @@ def _check(step: Step, x: Tensor, t: Tensor) -> None:
 
 
 def _check_unwritten(path: list[Tensor], writes: list[int]) -> None:
-    """A step, or a score in it, that changes its input changes the path behind it."""
+    """Raise where a step, or a score in it, wrote into a cloud of the path."""
     for x, before in zip(path, writes, strict=True):
         checks.unwritten("step(x, t, s)", x, before, CALL_STEP)

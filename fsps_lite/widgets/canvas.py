@@ -1,4 +1,4 @@
-"""Where the marks of one panel are kept: its ends, and the shelves of the whole figure."""
+"""Where the marks of one panel are stored: its limits, and the shelves of the whole figure."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,14 +11,14 @@ from fsps_lite.widgets.shelf import Shelf, rounded
 
 @dataclass(frozen=True)
 class Canvas:
-    """One panel's ends, and the shelves and the colour scales of the whole figure."""
+    """The limits of one panel, and the shelves and colour scales of the whole figure."""
 
     x: Sequence[float]
     y: Sequence[float]
     logs: tuple[bool, bool]
     arrays: Shelf
     marks: Shelf
-    scale: int  # of its maps
+    scale: int  # the number of the colour scale of its maps
     norm: Normalize | None
     cells: int  # of a map, at most
 

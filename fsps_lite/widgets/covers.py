@@ -1,7 +1,7 @@
 """The book's first figure: two atoms, and what four samplers make of a measurement.
 
-``cover.js`` computes all of it in the browser. Here stand the same few formulas, for the still
-picture; tests hold both against the library.
+``cover.js`` computes all of it in the browser. This file holds the same few formulas, for the still
+picture. Tests compare both with the library.
 """
 
 import numpy as np
@@ -15,8 +15,8 @@ from fsps_lite.widgets.output import LiveFigure, picture, written
 
 NAMES = ("truth", "DPS", "PiGDM", "TMPD")
 PARTICLES, STEPS, SHOWN = 600, 150, 40
-LEAST, MOST = 0.1, 1.5  # of noise_std, and of y in size
-FIRST = 45  # before this step there is only noise to see
+LEAST, MOST = 0.1, 1.5  # of noise_std; MOST also of |y|
+FIRST = 45  # the first step that is drawn: before it there is only noise
 CALL = "cover(y=0.3, noise_std=0.5, alt='...')"
 ALT = (
     "Two atoms at -1 and 1, and one noisy measurement y: the weight of the atom at -1 against y, "
@@ -29,8 +29,9 @@ def cover(
 ) -> LiveFigure:
     """The truth beside DPS, PiGDM and TMPD for two atoms, computed in the reader's browser.
 
-    Sliders move ``y``, in units of the signal, and ``noise_std``, in units of y. The particles
-    take the ancestral steps of ``VP()``; the weights are those in the limit of small steps.
+    Sliders move ``y``, in units of x, and ``noise_std``, in units of y. The particles take the
+    ancestral steps of ``VP()``. The weights are those in the limit of small steps. Raises
+    ValueError or TypeError for numbers outside the sliders.
     """
     checks.kind("alt", alt, str, CALL)
     checks.number("y", y, CALL)
@@ -46,7 +47,10 @@ def cover(
 def guided(
     name: str, x: np.ndarray, alpha: float, variance: float, y: float, noise_std: float
 ) -> np.ndarray:
-    """E[x_0 | x_t, y] as a sampler believes it: exact for the truth, otherwise a Kalman update."""
+    """E[x_0 | x_t, y] as a sampler believes it to be.
+
+    It is exact for the truth, and a Kalman update for the other three.
+    """
     place = alpha * x / variance
     if name == "truth":
         return np.tanh(place + y / noise_std**2)
@@ -58,7 +62,7 @@ def guided(
 
 
 def paths(name: str, y: float, noise_std: float, noise: np.ndarray) -> np.ndarray:
-    """Particles from noise to data, (steps + 1, particles), by ancestral steps."""
+    """Particles from noise to data, ``(steps + 1, particles)``, by ancestral steps."""
     alpha, variance = _schedule()
     snr = alpha**2 / variance
     path = [np.sqrt(variance[0]) * noise[0]]
@@ -72,7 +76,7 @@ def paths(name: str, y: float, noise_std: float, noise: np.ndarray) -> np.ndarra
 
 
 def normals(seed: int) -> np.ndarray:
-    """The noise of ``cover.js``, (steps + 1, particles): mulberry32, then Box and Muller."""
+    """The noise of ``cover.js``, ``(steps + 1, particles)``: mulberry32, then Box and Muller."""
     u32, size = np.uint32, (STEPS + 1) * PARTICLES
     a = (seed + 0x6D2B79F5 * np.arange(1, size + 1, dtype=np.uint64)).astype(u32)
     t = (a ^ (a >> u32(15))) * (a | u32(1))

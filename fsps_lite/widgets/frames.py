@@ -1,13 +1,13 @@
 """The figures of a player as one small JSON: what ``player.js`` draws.
 
-controls  the sliders: name, labels, start, and whether names make it a menu
-frames    one for each place of the sliders, the last of them moving fastest: what is said, and
-          for each panel its title, the name of its row, and the numbers of its marks
-panels    axes that all frames share: ends, ticks and labels; ``bare`` ones are small images
-marks     lines, points, bands, bars, rules, maps, words; they name their arrays by number
+controls  the sliders: name, labels, start, and whether it is a menu of names
+frames    one for each setting of the sliders, where the last slider changes fastest: the text
+          above, and for each panel its title, the name of its row, and the numbers of its marks
+panels    axes that all frames share: limits, ticks and labels; ``bare`` ones are small images
+marks     lines, points, bands, bars, rules, maps, words; a mark refers to its arrays by number
 arrays    the numbers, each array once
-scales    of maps: 256 colours, their ends, and the power of their steps
-legend    names, and how they look
+scales    the colour scales of maps: 256 colours, two limits, and the power of the steps
+legend    names, and how they are drawn
 """
 
 from collections.abc import Sequence
@@ -40,7 +40,7 @@ class Stack:
     axes: Sequence[Axes]
 
     def share(self) -> None:
-        """Give all frames the ends that hold what each of them shows."""
+        """Give the axes of all frames the same limits, wide enough for each of them."""
         for side in ("xlim", "ylim"):
             ends = np.array([getattr(axes, f"get_{side}")() for axes in self.axes])
             falls = ends[0, 0] > ends[0, 1]
@@ -64,7 +64,7 @@ class Stack:
 
 
 def spec(frames: Sequence[Figure], controls: Sequence[Mark]) -> Mark:
-    """All that the script needs."""
+    """All that the script needs, as JSON."""
     stacks, shelves = _stacks(frames), (Shelf(), Shelf(), Shelf())
     cells = _cells(stacks)
     canvases = [_canvas(stack, shelves, cells) for stack in stacks]
@@ -83,8 +83,8 @@ def spec(frames: Sequence[Figure], controls: Sequence[Mark]) -> Mark:
 def drawn(values: Mark, frame: int) -> list[Drawn]:
     """What a frame shows, panel by panel: ``{name: (x, y)}``, read back from the JSON.
 
-    A band is (x, low, high), bars are (left, right, low, high), and a map (edges of the columns,
-    edges of the rows, numbers). What has no name is called by its kind: "line", "line 2".
+    A band is (x, low, high), bars are (left, right, low, high), and a map is (edges of the columns,
+    edges of the rows, numbers). What has no name gets that of its kind: "line", "line 2".
     """
     return [_read_back(one["marks"], values) for one in values["frames"][frame]["panels"]]
 
@@ -105,7 +105,10 @@ def _read_back(places: Sequence[int], values: Mark) -> Drawn:
 
 
 def _stacks(frames: Sequence[Figure]) -> list[Stack]:
-    """The panels, on common axes: as many in each frame, without colour bars and empty places."""
+    """The panels of all frames, without colour bars and unused axes, on common axes.
+
+    Raises ValueError unless every frame has as many panels.
+    """
     panels = [[a for a in frame.axes if not _is_bar(a) and _is_used(a)] for frame in frames]
     counts = sorted({len(axes) for axes in panels})
     if len(counts) != 1 or counts[0] == 0:
@@ -126,13 +129,13 @@ def _is_used(axes: Axes) -> bool:
 
 
 def _cells(stacks: Sequence[Stack]) -> int:
-    """How many cells each map may have, so that all of them stay small."""
+    """How many cells each map may have, so that all maps together stay small."""
     different = {numbers(p).tobytes() for stack in stacks for p in stack.pictures}
     return CELLS // max(1, len(different))
 
 
 def _canvas(stack: Stack, shelves: tuple[Shelf, Shelf, Shelf], cells: int) -> Canvas:
-    """Where the marks of one stack are kept."""
+    """Where the marks of one stack are stored."""
     first, norm = stack.axes[0], stack.norm
     arrays, found, scales = shelves
     scale = scales.put(_scale(stack.pictures[0], norm)) if norm else 0
@@ -141,7 +144,7 @@ def _canvas(stack: Stack, shelves: tuple[Shelf, Shelf, Shelf], cells: int) -> Ca
 
 
 def _scale(picture: QuadMesh | AxesImage, norm: PowerNorm) -> Mark:
-    """The colours of a map; its label is that of the colour bar."""
+    """The colour scale of a map; its label is that of the colour bar."""
     bar, ends = picture.colorbar, np.array([norm.vmin, norm.vmax], float)
     label = plain(bar.ax.get_ylabel() or bar.ax.get_xlabel()) if bar else ""
     return {

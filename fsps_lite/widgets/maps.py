@@ -1,4 +1,4 @@
-"""Maps of numbers as shades: what Matplotlib has drawn, one byte a cell, and back."""
+"""Maps of numbers as shades: what Matplotlib drew, one byte per cell, and back to numbers."""
 
 import base64
 import math
@@ -14,11 +14,11 @@ from fsps_lite import checks
 from fsps_lite.widgets.canvas import Canvas
 from fsps_lite.widgets.shelf import Mark, thinned
 
-LEVELS = 255  # of a colour scale; one more for cells without a number
+LEVELS = 255  # of a colour scale; cells without a number have one more
 
 
 def map_mark(picture: QuadMesh | AxesImage, name: str, canvas: Canvas) -> Mark:
-    """Numbers as shades, one byte a cell, with the edges of its columns and rows."""
+    """A map as shades, one byte per cell, with the edges of its columns and rows."""
     values = numbers(picture)
     x, y = _edges(picture, values)
     height, width = values.shape
@@ -36,21 +36,21 @@ def map_mark(picture: QuadMesh | AxesImage, name: str, canvas: Canvas) -> Mark:
 
 
 def numbers(picture: ScalarMappable) -> np.ndarray:
-    """The numbers behind a map; NaN where one is masked."""
+    """The numbers of a map; NaN where one is masked."""
     array: Any = np.ma.asarray(picture.get_array(), float)
     values: np.ndarray = np.ma.filled(array, math.nan)
     return values
 
 
 def _kept(rows: int, columns: int, most: int) -> tuple[np.ndarray, np.ndarray]:
-    """Which rows and columns stay, if a map may have so many cells."""
+    """Which rows and columns stay, so that a map has at most so many cells."""
     side = max(8, int(math.sqrt(most)))
     kept = thinned(rows, max(side, most // min(side, columns)))
     return kept, thinned(columns, max(8, most // len(kept)))
 
 
 def _edges(picture: QuadMesh | AxesImage, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Where columns and rows begin, and the last ones end."""
+    """Where each column and each row begins, and where the last one ends."""
     if isinstance(picture, AxesImage):
         left, right, bottom, top = picture.get_extent()
         first, last = (bottom, top) if picture.origin == "lower" else (top, bottom)
@@ -58,7 +58,7 @@ def _edges(picture: QuadMesh | AxesImage, values: np.ndarray) -> tuple[np.ndarra
         return np.linspace(left, right, columns + 1), np.linspace(first, last, rows + 1)
     corners = np.asarray(picture.get_coordinates())
     x, y = corners[0, :, 0], corners[:, 0, 1]
-    if len(x) == values.shape[1]:  # shaded between its corners
+    if len(x) == values.shape[1]:  # shaded between its corners: gouraud
         x, y = _between(x), _between(y)
     return x, y
 
@@ -69,7 +69,7 @@ def _between(places: np.ndarray) -> np.ndarray:
 
 
 def _shades(values: np.ndarray, norm: Normalize | None) -> np.ndarray:
-    """A byte a cell: 0 to 254 along the colour scale, 255 where there is no number."""
+    """One byte per cell: 0 to 254 along the colour scale, 255 where there is no number."""
     assert norm is not None  # where there is a map
     share = np.ma.filled(np.clip(norm(np.ma.masked_invalid(values)), 0, 1), math.nan)
     levels = np.where(np.isnan(share), LEVELS, np.round(share * (LEVELS - 1)))
@@ -86,14 +86,14 @@ def unshaded(shades: str, scale: Mark, shape: tuple[int, int]) -> np.ndarray:
 
 
 def colours(picture: ScalarMappable) -> str:
-    """The colour scale: three bytes a level, and three for cells without a number."""
+    """The colour scale: three bytes per level, and three for cells without a number."""
     levels = np.append(np.linspace(0, 1, LEVELS), math.nan)
     shown = (picture.get_cmap()(np.ma.masked_invalid(levels))[:, :3] * 255).round()
     return base64.b64encode(shown.astype(np.uint8).tobytes()).decode()
 
 
 def gamma(picture: ScalarMappable) -> float:
-    """The power of the shades: 1 is even."""
+    """The power of the colour scale, 1 if it is even; raises ValueError for other scales."""
     norm = picture.norm
     if isinstance(norm, PowerNorm):
         return float(norm.gamma)

@@ -1,4 +1,4 @@
-"""What Matplotlib has drawn, read back as marks: lines, points, bands, bars, rules, maps, words."""
+"""What Matplotlib drew, as marks: lines, points, bands, bars, rules, maps, words."""
 
 import math
 from collections.abc import Iterator
@@ -20,13 +20,13 @@ from fsps_lite.widgets.maps import map_mark
 from fsps_lite.widgets.shelf import Mark, rounded, thinned
 from fsps_lite.widgets.words import plain
 
-POINTS = 4 / 3  # pixels a point
+POINTS = 4 / 3  # pixels per point
 DASHES = {"-": "", "--": "7 4", "-.": "9 3 2 3", ":": "2 3.5"}
-MOST, DOTS = 201, 1000  # places of a curve, and dots of a cloud
+MOST, DOTS = 201, 1000  # the most places of a curve, and dots of a cloud
 
 
 def marks(axes: Axes, canvas: Canvas) -> list[int]:
-    """The numbers of all marks on these axes, the lowest first."""
+    """The numbers of all marks on these axes; the first is drawn first."""
     artists = [a for a in axes.get_children() if a.get_visible() and a is not axes.patch]
     artists = [a for a in artists if isinstance(a, Line2D | Collection | Rectangle | AxesImage)]
     artists.sort(key=lambda a: a.get_zorder())
@@ -36,7 +36,7 @@ def marks(axes: Axes, canvas: Canvas) -> list[int]:
 
 
 def _read(artist: Artist, axes: Axes, canvas: Canvas) -> Iterator[Mark]:
-    """Which reader an artist has."""
+    """The marks of an artist, by the function for its kind."""
     match artist:
         case Line2D():
             yield from _line(artist, axes, canvas)
@@ -53,13 +53,13 @@ def _read(artist: Artist, axes: Axes, canvas: Canvas) -> Iterator[Mark]:
 
 
 def named(artist: Artist) -> str:
-    """An artist's name, or none if Matplotlib gave it its own."""
+    """The label of an artist; empty if Matplotlib made it up."""
     label = str(artist.get_label())
     return "" if label.startswith("_") else plain(label)
 
 
 def look(colour: Any, alpha: float | None = None, width: float = 1.5, dash: str = "") -> Mark:
-    """How a mark is drawn; widths are pixels."""
+    """How a mark is drawn; widths are in pixels."""
     alpha = to_rgba(colour)[3] if alpha is None else alpha
     return {
         "colour": to_hex(colour),
@@ -75,7 +75,7 @@ def line_look(line: Line2D) -> Mark:
 
 
 def _line(line: Line2D, axes: Axes, canvas: Canvas) -> Iterator[Mark]:
-    """A curve, its dots, or a rule from one side of the panel to the other."""
+    """A curve, its dots, or a straight line across the whole panel."""
     x, y = (np.asarray(v, float) for v in line.get_data(orig=False))
     if line.get_transform() in (axes.get_yaxis_transform("grid"), axes.get_xaxis_transform("grid")):
         level = line.get_transform() == axes.get_yaxis_transform("grid")
@@ -109,7 +109,7 @@ def _scatter(points: PathCollection, canvas: Canvas) -> Mark:
 
 
 def _band(area: Collection, canvas: Canvas) -> Mark:
-    """What ``fill_between`` has drawn: its outline runs along the low side, and back."""
+    """An area of ``fill_between``: its outline runs along the low side, then back."""
     outline = np.asarray(area.get_paths()[0].vertices)
     count = (len(outline) - 3) // 2
     keep = thinned(count, MOST)
@@ -125,7 +125,7 @@ def _band(area: Collection, canvas: Canvas) -> Mark:
 
 
 def _bar(bar: Rectangle, axes: Axes, canvas: Canvas) -> Mark:
-    """One bar of a chart, or a span that runs through the whole panel."""
+    """One bar of a chart, or an area across the whole panel."""
     (left, low), (right, high) = bar.get_corners()[[0, 2]]
     if bar.get_data_transform() != axes.transData:
         left, right = sorted(canvas.x)
@@ -141,7 +141,7 @@ def _bar(bar: Rectangle, axes: Axes, canvas: Canvas) -> Mark:
 
 
 def _contour(lines: Collection, canvas: Canvas) -> Mark:
-    """Lines in pieces: between two of them the pen is lifted."""
+    """A contour in pieces; NaN separates two pieces."""
     gap = np.full((1, 2), math.nan)
     pieces = [piece for path in lines.get_paths() for piece in path.to_polygons(closed_only=False)]
     x, y = np.concatenate([part for piece in pieces for part in (piece, gap)] or [gap]).T
@@ -152,7 +152,7 @@ def _contour(lines: Collection, canvas: Canvas) -> Mark:
 
 
 def _word(text: Text, axes: Axes, canvas: Canvas) -> Iterator[Mark]:
-    """A word that stands at a place of the data."""
+    """A word at a place of the data."""
     if text.get_text() and text.get_transform() == axes.transData:
         x, y = text.get_position()
         place = {

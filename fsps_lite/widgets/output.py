@@ -1,4 +1,4 @@
-"""What a live figure is to a notebook and to a page: one piece of HTML, whole by itself."""
+"""A live figure, as a notebook and a page show it: one piece of HTML that needs nothing else."""
 
 import base64
 import html
@@ -16,8 +16,8 @@ from fsps_lite.widgets.frames import Drawn, drawn
 
 STILL = 80  # dots per inch of the still picture
 
-# The numbers stand inside the figure, and the script looks for figures that wait for it: there are
-# no ids, so that a page may hold the same figure twice.
+# The numbers are inside the figure, and the script looks for figures that it has not started. There
+# are no ids, so that a page may hold the same figure twice.
 FRAME = """<style>
 {css}</style>
 <div class="fsps-live" data-live="{kind}" role="group" aria-label="{alt}">
@@ -33,9 +33,9 @@ FRAME = """<style>
 class LiveFigure:
     """A figure that moves in the reader's browser, with no kernel and no network.
 
-    ``kind`` names its script, ``spec`` holds as JSON what the script draws, ``still`` is a PNG in
-    base64 for where scripts do not run, and ``shown`` says what that shows. ``values`` are the
-    numbers that are drawn: what a test compares.
+    ``kind`` names its script. ``spec`` holds what the script draws, as JSON. ``still`` is a PNG in
+    base64, shown where scripts do not run, and ``shown`` says for which values. ``values`` are the
+    numbers that are drawn; tests compare them.
     """
 
     kind: str
@@ -46,13 +46,13 @@ class LiveFigure:
 
     @property
     def values(self) -> Mapping[str, Any]:
-        """The numbers that the script draws, as it reads them."""
+        """The numbers that the script draws."""
         values: Mapping[str, Any] = json.loads(self.spec)
         return values
 
     @property
     def html(self) -> str:
-        """The figure for a page: style, still picture, numbers, script."""
+        """The figure for a page: style, still picture, numbers and script."""
         return FRAME.format(
             css=text("live.css"),
             script=text(f"{self.kind}.js"),
@@ -64,7 +64,7 @@ class LiveFigure:
         )
 
     def drawn(self, *places: int) -> list[Drawn]:
-        """What is seen where the sliders stand at ``places``: see :func:`frames.drawn`."""
+        """What is shown with the sliders at ``places``; see :func:`frames.drawn`."""
         values, at = self.values, 0
         for control, place in zip(values["controls"], places, strict=True):
             at = at * len(control["labels"]) + place
@@ -78,12 +78,12 @@ class LiveFigure:
 
 
 def written(spec: Mapping[str, Any]) -> str:
-    """JSON that may stand in a page: short, and without a letter that ends a script."""
+    """JSON for a page: short, and without the letter that could end a script."""
     return json.dumps(spec, separators=(",", ":"), allow_nan=False).replace("<", "\\u003c")
 
 
 def picture(figure: Figure) -> str:
-    """A PNG in base64, the same bytes each time."""
+    """A PNG in base64, with the same bytes each time."""
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=STILL, metadata={"Software": None})
     return base64.b64encode(buffer.getvalue()).decode()
@@ -91,5 +91,5 @@ def picture(figure: Figure) -> str:
 
 @cache
 def text(name: str) -> str:
-    """A file that stands beside this one."""
+    """The text of a file in the folder of this one."""
     return Path(__file__).with_name(name).read_text(encoding="utf-8")

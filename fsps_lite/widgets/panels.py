@@ -1,4 +1,4 @@
-"""What stays the same in all frames: axes, ticks, rows and columns of panels, and the legend."""
+"""What all frames share: axes, ticks, rows and columns of panels, and the legend."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -18,19 +18,19 @@ from fsps_lite.widgets.words import plain
 
 
 def row(axes: Axes) -> str:
-    """The name of a row of images, which stands left of the first."""
+    """The name of a row of images, which is written left of the first image."""
     beside = [t for t in axes.texts if t.get_transform() == axes.transAxes]
     return plain(beside[0].get_text()) if beside and not axes.axison else ""
 
 
 def columns(axes: Sequence[Axes]) -> int:
-    """How many panels stand beside each other."""
+    """How many panels are side by side."""
     spots = [one.get_subplotspec() for one in axes]
     return max(1, len({spot.colspan.start for spot in spots if spot is not None}))
 
 
 def panel(axes: Sequence[Axes]) -> Mark:
-    """Axes that all frames share; small images have none, and are ``bare``."""
+    """The axes that all frames share; a small image has none and is ``bare``."""
     first = axes[0]
     box = first.get_position(original=True)
     figure = first.get_figure(root=True)
@@ -49,7 +49,7 @@ def panel(axes: Sequence[Axes]) -> Mark:
 
 
 def _axis(axis: Axis, ends: Sequence[float]) -> Mark:
-    """Ends, and ticks between them, as Matplotlib would write them."""
+    """The limits of an axis, and its ticks with the labels of Matplotlib."""
     places = [float(v) for v in axis.get_majorticklocs() if min(ends) <= v <= max(ends)]
     shape = axis.get_major_formatter()
     words = [plain(word) for word in shape.format_ticks(places)]
@@ -63,7 +63,7 @@ def _axis(axis: Axis, ends: Sequence[float]) -> Mark:
 
 
 def legend(frames: Sequence[Figure]) -> list[Mark]:
-    """All names of all frames, each once."""
+    """All names of all frames, each name once."""
     items: dict[str, Mark] = {}
     for frame in frames:
         for legend in _legends(frame):
@@ -78,7 +78,7 @@ def _legends(frame: Figure) -> Iterator[Legend]:
 
 
 def _swatch(handle: Any) -> Mark:
-    """A sample of a line, of a dot, or of an area."""
+    """A sample of a line, of a dot or of an area, for the legend."""
     if isinstance(handle, Line2D):
         dots = handle.get_linestyle() == "None"
         return {"kind": "points" if dots else "line", **line_look(handle)}

@@ -1,4 +1,4 @@
-"""Figures that move in the browser: all their pictures are computed beforehand, as numbers."""
+"""Figures that move in the browser: all their frames are computed beforehand, as numbers."""
 
 from collections.abc import Callable, Mapping, Sequence
 from itertools import product
@@ -21,10 +21,11 @@ def player(
 ) -> LiveFigure:
     """A slider over figures, one for each label: their curves and maps, drawn by the browser.
 
-    ``name`` stands beside the slider, ``alt`` says what the figure shows, to those who do not see
-    it. All frames get the same axes, and need as many panels; the title of a whole figure
-    (``suptitle``) is read out above. ``start`` is the frame that is seen first, and where scripts
-    do not run.
+    ``name`` is written beside the slider. ``alt`` says what the figure shows, for readers who do
+    not see it. All frames get the same axes, and must have the same number of panels. The title of
+    a whole figure (``suptitle``) stands above the panels and is read out. ``start`` is the number
+    of the frame that is shown first, and where scripts do not run. Raises ValueError or TypeError
+    unless there is one label for each frame, and for a figure of more than 300 kB.
     """
     checks.kind("frames", frames, Sequence, CALL)
     if not frames or len(frames) != len(labels):
@@ -38,9 +39,10 @@ def live(
 ) -> LiveFigure:
     """Draw ``draw(**values)`` for all combinations, and let the reader move between them.
 
-    Each of ``choices`` is an argument of ``draw`` with the values that it may take: numbers make a
-    slider, names a menu, and ``{label: value}`` a slider with labels of its own. ``start`` holds
-    the place of each of them that is seen first.
+    Each of ``choices`` is an argument of ``draw`` with the values that it may take. Numbers make a
+    slider, names a menu, and ``{label: value}`` a slider with these labels. ``start`` says which
+    value of each is shown first, counted from 0. Raises as :func:`player` does, and where there is
+    no choice.
     """
     call = "live(draw, alt='the posterior', y=[-1.0, 0.0, 1.0], noise_std=[0.3, 0.6])"
     if not choices or not all(len(values) for values in choices.values()):
@@ -59,7 +61,7 @@ def live(
 
 
 def _moving(frames: Sequence[Figure], controls: Sequence[Mark], alt: str) -> LiveFigure:
-    """The figure: its numbers, and a still picture of the frame that is seen first."""
+    """The live figure: its numbers, and a still picture of the first frame."""
     checks.kind("alt", alt, str, CALL)
     if not alt.strip():
         what = "`alt` must say what the figure shows, to those who do not see it"
@@ -77,7 +79,7 @@ def _moving(frames: Sequence[Figure], controls: Sequence[Mark], alt: str) -> Liv
 
 
 def _first(controls: Sequence[Mark]) -> int:
-    """The number of the frame that is seen first."""
+    """The number of the frame that is shown first."""
     at = 0
     for control in controls:
         at = at * len(control["labels"]) + control["start"]
@@ -97,7 +99,7 @@ def _values(choice: Choice) -> list[Any]:
 
 
 def _labels(choice: Choice) -> list[str]:
-    """Numbers with a real minus; names as they are."""
+    """The labels of a control; numbers get a true minus sign."""
     labels = [one if isinstance(one, str) else f"{one:g}" for one in choice]
     return [one if _is_menu(choice) else one.replace("-", "−") for one in labels]
 

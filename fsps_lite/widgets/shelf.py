@@ -1,4 +1,4 @@
-"""Where a live figure keeps what its frames share: each array and each mark is stored once."""
+"""What the frames of a live figure share: each array and each mark is stored once."""
 
 import json
 import math
@@ -9,18 +9,18 @@ from typing import Any
 import numpy as np
 
 Numbers = list[float | None]
-DIGITS = 4  # significant ones on a logarithmic axis; of an axis' length on a linear one
+DIGITS = 4  # significant digits; on a linear axis, of its length
 
 
 @dataclass(frozen=True)
 class Shelf:
-    """Things in the order in which they came; one that is there already keeps its number."""
+    """Things in the order in which they came; equal things are stored once."""
 
     things: list[Any] = field(default_factory=list)
     numbers: dict[str, int] = field(default_factory=dict)
 
     def put(self, thing: Any) -> int:
-        """The number of ``thing``, which is JSON."""
+        """Store ``thing``, which is JSON, if it is new; return its number."""
         key = json.dumps(thing)
         if key not in self.numbers:
             self.numbers[key] = len(self.things)
@@ -29,7 +29,7 @@ class Shelf:
 
 
 def rounded(values: np.ndarray, limits: Sequence[float], log: bool) -> Numbers:
-    """Numbers as a page needs them: finer than a pixel, and None where there is none."""
+    """Numbers for a page: rounded, to less than a pixel; None where one is not finite."""
     return [_rounded(float(v), limits, log) if math.isfinite(v) else None for v in values]
 
 
@@ -41,12 +41,12 @@ def _rounded(value: float, limits: Sequence[float], log: bool) -> float:
 
 
 def thinned(count: int, most: int) -> np.ndarray:
-    """The numbers of at most ``most`` of ``count`` places, evenly spread, both ends among them."""
+    """At most ``most`` of the numbers 0 to count - 1, evenly spread, with both ends."""
     return np.unique(np.linspace(0, count - 1, min(count, most)).round().astype(int))
 
 
 def filled(values: Sequence[float | None]) -> np.ndarray:
-    """The array that :func:`rounded` wrote."""
+    """The array from the list that :func:`rounded` made."""
     return np.array([math.nan if v is None else v for v in values])
 
 

@@ -1,4 +1,4 @@
-"""Words of a figure for a page: Unicode instead of Matplotlib's small TeX."""
+"""Words of a figure for a page: Unicode in place of Matplotlib's simple TeX."""
 
 import re
 
@@ -7,7 +7,7 @@ GREEK = {r"\sigma": "σ", r"\alpha": "α", r"\beta": "β", r"\tau": "τ", r"\mu"
 
 
 def plain(text: str) -> str:
-    """``$10^{-2}$`` is 10⁻², and what is no formula stays as it is."""
+    """``$10^{-2}$`` becomes 10⁻²; text without a formula stays as it is."""
     if "$" not in text:
         return text
     text = re.sub(r"\\(?:mathdefault|mathrm|text){((?:[^{}]|{[^{}]*})*)}", r"\1", text)

@@ -1,4 +1,4 @@
-"""Controls of a running notebook, which ask the kernel for each picture: ipywidgets."""
+"""Controls for a running notebook, which asks its kernel for each picture: ipywidgets."""
 
 import html
 from collections.abc import Callable, Sequence
@@ -15,10 +15,11 @@ CALL = "explore(draw, alt='the posterior', y=[-1.0, 0.0, 1.0], method=['DPS', 'T
 def explore(
     draw: Callable[..., Figure], *, alt: str, **choices: Sequence[str] | Sequence[int | float]
 ) -> ipywidgets.VBox:
-    """Redraw ``draw(**values)`` whenever a control is moved. Needs a running kernel.
+    """Draw ``draw(**values)`` again whenever the reader moves a control. Needs a running kernel.
 
-    Each of ``choices`` is an argument of ``draw`` with the values that it may take: names become a
-    menu, numbers a slider. ``alt`` says what the picture shows; the values are added to it.
+    Each of ``choices`` is an argument of ``draw`` with the values that it may take: names make a
+    menu, numbers a slider. ``alt`` says what the picture shows; the values are added to it. Raises
+    ValueError where there is no choice, or one without values.
     """
     if not choices or not all(len(values) for values in choices.values()):
         what = "`explore` needs at least one argument of `draw`, with at least one value"
@@ -38,7 +39,7 @@ def explore(
 
 
 def _control(name: str, values: Sequence[str] | Sequence[int | float]) -> ipywidgets.Widget:
-    """A menu of names, or a slider over numbers that answers when it is let go."""
+    """A menu of names, or a slider over numbers that acts when the reader lets go of it."""
     if isinstance(values[0], str):
         return ipywidgets.Dropdown(options=list(values), description=name)
     return ipywidgets.SelectionSlider(
