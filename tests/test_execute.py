@@ -67,6 +67,12 @@ def test_a_missing_twin_is_not_current(tmp_path):
     assert not execute.is_current(tmp_path / "02-chapter.md", tmp_path)
 
 
+def test_a_twin_with_the_marks_of_a_merge_is_made_anew(tmp_path):
+    (tmp_path / "chapter.md").write_text("text")
+    (tmp_path / "chapter.ipynb").write_text("<<<<<<< ours\n{}\n=======\n{}\n>>>>>>> theirs\n")
+    assert not execute.is_current(tmp_path / "chapter.md", tmp_path)
+
+
 def run(*arguments):
     command = [sys.executable, str(ROOT / "tools" / "execute.py"), *map(str, arguments)]
     return subprocess.run(command, capture_output=True, text=True, env=os.environ)

@@ -154,7 +154,10 @@ def is_current(chapter: Path, library: Path = LIBRARY) -> bool:
     twin = chapter.with_suffix(".ipynb")
     if not twin.exists():
         return False
-    metadata = json.loads(twin.read_text(encoding="utf-8"))["metadata"]
+    try:
+        metadata = json.loads(twin.read_text(encoding="utf-8"))["metadata"]
+    except json.JSONDecodeError:  # the marks of a merge: made anew, like any other old twin
+        return False
     made_from: str = metadata.get("fsps", {}).get("source_hash", "")
     return made_from == source_hash(chapter, library)
 

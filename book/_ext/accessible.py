@@ -15,6 +15,14 @@ SCRIPT = """
     for (const entry of all(".citation[role=doc-biblioentry]")) entry.removeAttribute("role");
     for (const fold of all(".bd-sidebar-primary summary:not([aria-label])"))
       fold.setAttribute("aria-label", "Pages of this part");
+    // A wide figure is small on a telephone: a tap opens it at its own size.
+    for (const figure of all(".cell_output img:not(.fsps-live img, a img)")) {
+      const link = document.createElement("a");
+      link.href = figure.src;
+      link.setAttribute("aria-label", "The figure at its full size: " + figure.alt);
+      figure.replaceWith(link);
+      link.append(figure);
+    }
     for (const box of all("pre[tabindex='-1'], .output[tabindex='-1']"))
       box.setAttribute("tabindex", "0");
     // Who speaks what is written on a button must find it.
