@@ -27,7 +27,7 @@ from fsps_lite.tables import Table as Table  # a table is a figure of numbers
 from fsps_lite.tables import table as table
 from fsps_lite.types import State
 
-WIDEST = 7.9  # inches of a figure whose text of 10 points is shown as such
+WIDEST = 7.9  # inches: a page shows a wider figure smaller, and its text of 10 points too
 MOST_CELLS = 10**7  # of a map, at most, of which a quantile is computed
 Curves = Mapping[str, tuple[Tensor, Tensor]]
 
@@ -86,13 +86,12 @@ def panels(
     checks.count("count", count, "plots.panels(2)")
     columns = min(count, columns or count)
     rows = -(-count // columns)
-    # A page is 760 pixels wide: a wider figure is shown smaller, and its text is still read.
-    text = {"font.size": 10 * max(1.0, width * columns / WIDEST)}
-    with plt.style.context([STYLE, text]):
+    scale = min(1.0, WIDEST / (width * columns))
+    with plt.style.context(STYLE):
         figure, axes = plt.subplots(
             rows,
             columns,
-            figsize=(width * columns, height * rows),
+            figsize=(scale * width * columns, max(scale, 0.8) * height * rows),
             squeeze=False,
             FigureClass=Figure,
         )

@@ -15,11 +15,14 @@ SCRIPT = """
     for (const entry of all(".citation[role=doc-biblioentry]")) entry.removeAttribute("role");
     for (const fold of all(".bd-sidebar-primary summary:not([aria-label])"))
       fold.setAttribute("aria-label", "Pages of this part");
-    // A wide figure is small on a telephone: a tap opens it at its own size.
+    // Panels side by side would be too small on a telephone: there they scroll inside their box
+    // (`wide` in book.css), and a tap opens the figure at its own size.
     for (const figure of all(".cell_output img:not(.fsps-live img, a img)")) {
       const link = document.createElement("a");
       link.href = figure.src;
       link.setAttribute("aria-label", "The figure at its full size: " + figure.alt);
+      const wide = () => figure.naturalWidth > 1.9 * figure.naturalHeight;
+      figure.decode().then(() => link.classList.toggle("wide", wide()), () => {});
       figure.replaceWith(link);
       link.append(figure);
     }
