@@ -248,3 +248,18 @@ def test_a_notebook_in_which_somebody_worked_is_not_written_over(tmp_path):
     assert (tmp_path / "a.ipynb").read_text() == "my work"
     assert (tmp_path / "a.new.ipynb").read_text() == "3"
     assert (tmp_path / "b.ipynb").read_text() == "2"
+
+
+def test_a_notebook_that_was_only_opened_and_saved_is_not_kept(tmp_path):
+    """JupyterLab adds to the metadata of what it opens; the cells are what a reader writes."""
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell("x = 1")])
+    list(hand_out(tmp_path, {"a.ipynb": nbformat.writes(notebook)}))
+    notebook.metadata["widgets"], notebook.cells[0].metadata["trusted"] = {}, True
+    nbformat.write(notebook, tmp_path / "a.ipynb")
+    newer = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell("x = 2")])
+    (told,) = hand_out(tmp_path, {"a.ipynb": nbformat.writes(newer)})
+    assert told.startswith("written")
+    newer.cells[0].source += "  # my work"
+    nbformat.write(newer, tmp_path / "a.ipynb")
+    (told,) = hand_out(tmp_path, {"a.ipynb": nbformat.writes(notebook)})
+    assert told.startswith("kept")

@@ -176,7 +176,7 @@ def test_a_method_keeps_its_colour_and_its_dash():
     figure = plots.curves(pair, xlabel="x", ylabel="y")
     found = widgets.player([figure], ["one"], name="n", alt="two lines").values["legend"]
     looks = {item["name"]: (item["colour"].upper(), item["dash"]) for item in found}
-    assert looks == {"truth": ("#0072B2", ""), "DPS": ("#D55E00", "7 4")}
+    assert looks == {"truth": ("#000000", ""), "DPS": ("#D55E00", "7 4")}
 
 
 def test_what_all_frames_share_is_stored_once():

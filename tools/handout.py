@@ -5,6 +5,8 @@ import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+import nbformat
+
 from fsps_lite.saving import save
 
 LIST = ".handed-out.json"  # in the folder: {file name: hash of what was written there}
@@ -44,4 +46,10 @@ def recorded(path: Path) -> dict[str, str]:
 
 
 def hash_of(content: bytes) -> str:
-    return hashlib.sha256(content).hexdigest()
+    """The same for notebooks of the same cells: JupyterLab writes other metadata when it saves."""
+    try:
+        cells = nbformat.reads(content.decode("utf-8"), as_version=4).cells
+    except (ValueError, AttributeError, nbformat.reader.NotJSONError, nbformat.ValidationError):
+        return hashlib.sha256(content).hexdigest()
+    told = [[cell.cell_type, cell.source, cell.get("outputs", [])] for cell in cells]
+    return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()

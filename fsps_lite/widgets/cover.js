@@ -133,7 +133,8 @@
     return;
   }
 
-  const COLOURS = ["0072b2", "d55e00", "009e73", "cc79a7"], DASHES = ["", "7 4", "9 3 2 3", "2 3.5"];
+  // Those of the methods in all figures (looks.py), and those of the two atoms.
+  const COLOURS = ["000000", "d55e00", "0072b2", "009e73"], DASHES = ["", "7 4", "9 3 2 3", "2 3.5"], ATOMS = ["e69f00", "56b4e9"];
   const line = i => `stroke="var(--live-${COLOURS[i]},#${COLOURS[i]})" stroke-width="${i ? 2.2 : 3}" stroke-dasharray="${DASHES[i]}" fill="none"`;
   const percent = v => (100 * v).toFixed(v > 0.0995 && v < 0.9005 ? 0 : 1) + " %";
   const signed = v => v.toFixed(2).replace("-", "−");
@@ -188,7 +189,7 @@
     function panel(canvas, run, weight, upTo) {
       const sharp = window.devicePixelRatio || 1, W = canvas.clientWidth, H = canvas.clientHeight;
       const pen = canvas.getContext("2d"), style = getComputedStyle(root);
-      const shade = i => style.getPropertyValue(`--live-${COLOURS[i]}`).trim() || "#" + COLOURS[i];
+      const shade = i => style.getPropertyValue(`--live-${ATOMS[i]}`).trim() || "#" + ATOMS[i];
       canvas.width = W * sharp;
       canvas.height = H * sharp;
       pen.scale(sharp, sharp);

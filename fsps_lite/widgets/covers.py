@@ -98,7 +98,7 @@ def _schedule() -> tuple[np.ndarray, np.ndarray]:
 def _still(y: float, noise_std: float, seed: int) -> Figure:
     """Some paths of each sampler, and the share of its particles that end at -1."""
     noise = normals(seed)
-    high, low = COLOURS[:2]
+    high, low = COLOURS[4:6]  # of the atoms; the others are those of methods
     with style.context(STYLE):
         figure, axes = plt.subplots(1, 4, figsize=(9, 2.6), sharey=True)
     plt.close(figure)
