@@ -7,6 +7,7 @@ import sys
 import time
 from collections import Counter
 
+import nbformat
 import pytest
 import torch
 from hypothesis import given
