@@ -19,7 +19,7 @@ METHODS = (
     (re.compile(r"step.?DPS", re.IGNORECASE), COLOURS[3], 3),
     (re.compile(r"diag\w*.?TMPD", re.IGNORECASE), COLOURS[5], 1),
     (re.compile(r"PiGDM"), COLOURS[0], 2),
-    (re.compile(r"TMPD"), COLOURS[2], 3),
+    (re.compile(r"TMPD"), COLOURS[2], 0),
     (re.compile(r"DPS"), COLOURS[1], 1),
 )
 

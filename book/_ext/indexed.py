@@ -15,22 +15,23 @@ GLOSSARY = Path(__file__).resolve().parents[1] / "glossary.md"
 SCORER = Path(__file__).with_name("scorer.js")
 TERM = re.compile(r"^(\w[^\n]*)\n  \S", re.MULTILINE)
 TIMES = 3
-NAMES = (
-    "ancestral step|Bayes' rule|bias|bootstrap|Brownian motion|calibration|chi-squared|"
-    "convergence|covariance|cosine schedule|DAPS|DDIM|DDPM|digits|DPM-Solver|DPS|"
-    "energy distance|Euler-Maruyama|evidence|flow matching|Gaussian mixture|Girsanov|Heun|"
-    "importance sampling|inpainting|Ito|Jensen|Kalman|Kullback-Leibler|Langevin|martingale|"
-    "Monte Carlo|multimodal|network|noise|nonlinear|Ornstein-Uhlenbeck|PiGDM|probability flow|"
-    "quadrature|random seed|responsibilities|reverse process|signal-to-noise|sliced|softmax|"
-    "standard error|StepDPS|step size|TMPD|total variation|variance exploding|variance preserving|"
-    "Wasserstein|whitening"
-)
+NAMES = """
+ancestral step, Bayes' rule, bias, blind, bootstrap, Brownian motion, calibration, chi-squared,
+clock, convergence, cosine schedule, covariance, DAPS, DDIM, DDPM, digits, DPM-Solver, DPS,
+early stopping, energy distance, Euler-Maruyama, evidence, flow matching, Gaussian mixture,
+Girsanov, Heun, importance sampling, inpainting, Ito, Jensen, Kalman, Kullback-Leibler,
+Langevin, martingale, memorised, Monte Carlo, multimodal, nats, network, noise, nonlinear,
+Ornstein-Uhlenbeck, PiGDM, probability flow, quadrature, random seed, read-out,
+responsibilities, reverse process, signal-to-noise, sliced, softmax, standard error, step size,
+StepDPS, TMPD, total variation, tuned, variance exploding, variance preserving, Wasserstein,
+whitening
+"""
 NOT_PROSE = nodes.literal | nodes.literal_block | nodes.math | nodes.math_block | nodes.raw
 
 
 def words():
     """{word: its pattern}; a plural counts, and a capital at the front."""
-    found = {*TERM.findall(GLOSSARY.read_text(encoding="utf-8")), *NAMES.split("|")}
+    found = {*TERM.findall(GLOSSARY.read_text(encoding="utf-8")), *re.split(r",\s+", NAMES.strip())}
     found -= {"noise", "network", "law", "mode", "past", "null", "floor", "prior", "posterior"}
     return {word: re.compile(rf"\b{re.escape(word)}s?\b", re.IGNORECASE) for word in sorted(found)}
 
@@ -50,7 +51,11 @@ class IndexPages(SphinxTransform):
     def apply(self, **given):
         if self.env.docname.startswith("library/") or self.env.docname == "glossary":
             return
-        sections = list(self.document.findall(nodes.section))
+        # The parts of an exercise are sections too, but no place of a page that one can go to.
+        parents = nodes.document | nodes.section
+        sections = [
+            s for s in self.document.findall(nodes.section) if isinstance(s.parent, parents)
+        ]
         for word, pattern in WORDS.items():
             told = [times(pattern, section) for section in sections]
             if max(told, default=0) >= TIMES:

@@ -134,7 +134,7 @@
   }
 
   // Those of the methods in all figures (looks.py), and those of the two atoms.
-  const COLOURS = ["000000", "d55e00", "0072b2", "009e73"], DASHES = ["", "7 4", "9 3 2 3", "2 3.5"], ATOMS = ["e69f00", "56b4e9"];
+  const COLOURS = ["000000", "d55e00", "0072b2", "009e73"], DASHES = ["", "7 4", "9 3 2 3", ""], ATOMS = ["e69f00", "56b4e9"];
   const line = i => `stroke="var(--live-${COLOURS[i]},#${COLOURS[i]})" stroke-width="${i ? 2.2 : 3}" stroke-dasharray="${DASHES[i]}" fill="none"`;
   const percent = v => (100 * v).toFixed(v > 0.0995 && v < 0.9005 ? 0 : 1) + " %";
   const signed = v => v.toFixed(2).replace("-", "−");
