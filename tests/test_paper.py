@@ -36,7 +36,8 @@ CHAPTER = """<article><section id="one">
 <li class="wrong"><label><input type="radio"> That</label><p role="status">No.</p></li>
 </ul></fieldset>
 </section></section></article>"""
-LIVE = """<div class="fsps-live"><img alt="A law: of two atoms: y = 0.3" src="data:image/png;base64,AA">
+LIVE = """<div class="fsps-live">
+<img alt="A law: of two atoms: y = 0.3" src="data:image/png;base64,AA">
 <script type="application/json">{}</script></div>"""
 
 
@@ -175,8 +176,8 @@ def printed(tmp_path_factory):
     seen = {}
     with pytest.MonkeyPatch.context() as patch:
 
-        def noted(page, out, pages, *, width=press.WIDTH):
-            seen[page.stem] = pressed(page, out, pages, width=width)
+        def noted(page, out, pages, *, width=press.WIDTH, tagged=True):
+            seen[page.stem] = pressed(page, out, pages, width=width, tagged=tagged)
             return seen[page.stem]
 
         pressed = press.press
@@ -199,7 +200,10 @@ def words(book):
 
 @pytest.fixture(scope="module")
 def titles():
-    return [(leaf.name, " ".join(leaf.title.get_text().strip("#\n ").split())) for leaf in leaves.leaves()]
+    return [
+        (leaf.name, " ".join(leaf.title.get_text().strip("#\n ").split()))
+        for leaf in leaves.leaves()
+    ]
 
 
 def places_of(page):
@@ -236,7 +240,9 @@ def test_it_is_a_book_of_a_few_hundred_pages_of_paper(book):
 @pytest.mark.long
 @PRINTED
 def test_every_page_but_the_first_has_its_number(words):
-    wrong = [i for i, text in enumerate(words[1:], 2) if not re.search(rf"(?<!\d){i}\s*(?:\n|$)", text)]
+    wrong = [
+        i for i, text in enumerate(words[1:], 2) if not re.search(rf"(?<!\d){i}\s*(?:\n|$)", text)
+    ]
     assert not wrong
 
 

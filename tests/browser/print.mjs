@@ -1,6 +1,6 @@
 // Prints one file: node print.mjs PLAN.json REPORT.json, where the plan is
 // {"modules", "chromium", "url", "out": the PDF to write, "width": pixels between the margins,
-//  "pages": {name: page}: what the contents say}
+//  "pages": {name: page}: what the contents say, "tagged": with bookmarks, and to be read aloud}
 // and the report is a list of one: what a reader of the paper would see go wrong.
 import { readFileSync, writeFileSync } from "node:fs";
 import { browser } from "./chromium.mjs";
@@ -54,7 +54,7 @@ await page.evaluate(typeset);
 await page.evaluate("look.settle()");
 await page.evaluate(count, plan.pages);
 const seen = { maths: await page.evaluate("look.maths()"), beyond: await page.evaluate(beyond) };
-const options = { preferCSSPageSize: true, printBackground: true, outline: true, tagged: true };
-await page.pdf({ path: plan.out, ...options });
+const { out: path, tagged } = plan;
+await page.pdf({ path, tagged, outline: tagged, preferCSSPageSize: true, printBackground: true });
 writeFileSync(reported, JSON.stringify([{ ...seen, failed }], null, 1));
 await chromium.close();

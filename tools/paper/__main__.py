@@ -9,10 +9,12 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from pypdf import PdfReader
+
 from tools import browser
-from tools.paper.document import SETTINGS, book, cheat_sheet
+from tools.paper.document import book, cheat_sheet
 from tools.paper.leaves import SITE, leaf, leaves
-from tools.paper.press import SHEET_WIDTH, numbered, press, sign
+from tools.paper.press import SHEET_WIDTH, numbered, press
 
 OUT = SITE.parent / "pdf"
 BOOK, SHEET = "fsps_lite-book", "fsps_lite-cheat-sheet"
@@ -38,8 +40,7 @@ def write(out: Path = OUT, site: Path = SITE) -> list[str]:
 
 
 def line(printed: Path) -> str:
-    """Sign a file, and say what it is."""
-    pages, size = sign(printed, SETTINGS["author"]), printed.stat().st_size / 1e6
+    pages, size = len(PdfReader(printed).pages), printed.stat().st_size / 1e6
     return f"{printed}: {pages} page{'s' * (pages > 1)}, {size:.1f} MB"
 
 

@@ -1,4 +1,4 @@
-"""Solutions, and the replies to the questions, stand at the end of the book, not under one's eyes."""
+"""Solutions, and the replies to questions, stand at the end of the book, not in the way."""
 
 from collections.abc import Iterable
 
@@ -51,7 +51,9 @@ def number(name: str) -> Tag:
 def reply(leaf: Leaf, i: int, quiz: Tag) -> Tag:
     """Leave the question and its answers, each with a letter; take the replies."""
     name = named(PLACE, f"{leaf.name}-{i}")
-    taken = made(f'<div class="replies" id="{name}"><p class="question"></p><ol type="a"></ol></div>')
+    taken = made(
+        f'<div class="replies" id="{name}"><p class="question"></p><ol type="a"></ol></div>'
+    )
     question = quiz.find("legend")
     if not isinstance(question, Tag) or not isinstance(taken.ol, Tag):
         raise ValueError(f"question {i} of {leaf.place} has no text: see `quiz` in CONTRIBUTING.md")

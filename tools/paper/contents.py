@@ -23,7 +23,9 @@ def contents(leaves: Iterable[Leaf]) -> Tag:
 
 def below(leaf: Leaf) -> bool:
     """Whether a page belongs to one above it, as the rooms of the library do."""
-    return "/" in leaf.place and not leaf.place.startswith("chapters/") and "index" not in leaf.place
+    return (
+        "/" in leaf.place and not leaf.place.startswith("chapters/") and "index" not in leaf.place
+    )
 
 
 def sections(leaf: Leaf) -> Iterator[Tag]:

@@ -13,7 +13,7 @@ from fsps_lite import __version__
 from tools.notebooks.book import ROOT
 from tools.paper.answers import answers
 from tools.paper.contents import contents
-from tools.paper.leaves import Leaf, parsed
+from tools.paper.leaves import Leaf, made, parsed
 from tools.paper.plain import plain, rename, tidy
 
 SETTINGS = yaml.safe_load((ROOT / "_config.yml").read_text(encoding="utf-8"))
@@ -45,10 +45,11 @@ TITLE_PAGE = """<section class="title-page">
 <h1>{title}</h1>
 {picture}
 <p class="authors">{author}</p>
-<p class="version">The book of <code>fsps_lite</code> {version}. &copy; {copyright}, MIT licence.</p>
+<p class="version">The book of <code>fsps_lite</code> {version}. &copy; {copyright}, MIT.</p>
 </section>"""
 # print.mjs sets the equations of one leaf after the other.
 LATER = "<script>MathJax.startup = {typeset: false}</script>"
+SOURCE = '<p class="from">From <i>{title}</i>, the book of <code>fsps_lite</code> {version}.</p>'
 ABOUT = "About this book"
 
 
@@ -60,7 +61,11 @@ def book(leaves: Sequence[Leaf], site: str) -> str:
         rename(leaf)
     front = title_page(leaves[0])
     everything = [*leaves, answers(leaves)]
-    parts = [front, contents(everything), *(sheet(f"leaf-{i}", leaf) for i, leaf in enumerate(everything))]
+    parts = [
+        front,
+        contents(everything),
+        *(sheet(f"leaf-{i}", leaf) for i, leaf in enumerate(everything)),
+    ]
     body = parsed("\n".join(map(str, parts)))
     tidy(body)
     rules = [*letters(), *(running_head(i, leaf) for i, leaf in enumerate(everything))]
@@ -72,6 +77,9 @@ def cheat_sheet(leaf: Leaf, site: str) -> str:
     head = header(leaf, site)
     plain(leaf, site)
     rename(leaf)
+    leaf.title.insert_after(
+        made(SOURCE.format(title=html.escape(SETTINGS["title"]), version=__version__))
+    )
     body = parsed(sheet("one-sheet", leaf))
     tidy(body)
     return document("cheat-sheet", leaf.title.get_text(), head, letters(), body)

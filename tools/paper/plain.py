@@ -9,6 +9,8 @@ from tools.paper.leaves import Leaf, made, named, value
 
 GONE = "script, style, button, summary, input, .headerlink, .toctree-wrapper"
 OUTSIDE = re.compile(r"[a-z]+:")  # https:, mailto:, data:
+# Words of a listing in the colour of the text: each would be an entry of its own in the PDF.
+COLOURLESS = ".highlight .n, .highlight .w, .highlight .p, .pre, .highlight pre > span:empty"
 SHORT = 18  # lines: a listing of no more stays on one page
 
 
@@ -16,12 +18,15 @@ def plain(leaf: Leaf, site: str) -> None:
     """Change a page so that it can be printed; `site` leads from the printed file to the pages."""
     for tag in leaf.body.select(GONE):
         tag.decompose()
-    for folded in leaf.body.find_all("details"):
-        folded.unwrap()
+    for held in leaf.body.select(f"details, {COLOURLESS}"):
+        held.unwrap()
     for live in leaf.body.select(".fsps-live"):
         live.replace_with(still(live))
     for card in leaf.body.select(".sd-card"):
         lead_from_title(card)
+    for beat in leaf.body.select("p > strong:only-child"):
+        if beat.parent is not None and beat.parent.get_text().strip() == beat.get_text().strip():
+            beat.parent["class"] = "beat"  # "Write." alone says nothing without what follows
     for listing in leaf.body.select("pre"):
         if listing.get_text().rstrip().count("\n") >= SHORT:
             listing["class"] = "long"
@@ -76,7 +81,7 @@ def target(place: str, link: str) -> str:
 
 
 def tidy(book: BeautifulSoup) -> None:
-    """Drop the ids to which nothing leads, twice given ones too, and the links that lead nowhere."""
+    """Drop ids to which nothing leads or that are given twice, and links that lead nowhere."""
     led = {value(link, "href")[1:] for link in book.select('a[href^="#"]')}
     for tag in book.select("[id]"):
         if value(tag, "id") in led:

@@ -4,7 +4,7 @@ import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
-from pypdf import PdfReader, PdfWriter
+from pypdf import PdfReader
 
 from tools import browser
 from tools.browser import Finding
@@ -13,10 +13,15 @@ WIDTH = 643  # pixels between the margins of print.css: equations break their li
 SHEET_WIDTH = 718  # the same of the cheat sheet
 
 
-def press(page: Path, out: Path, pages: Mapping[str, int], *, width: int = WIDTH) -> Finding:
-    """Print a file with these page numbers; what was seen to go wrong on it."""
-    plan = {"url": page.as_uri(), "out": str(out), "width": width, "pages": dict(pages)}
-    (found,) = browser.drive("print.mjs", plan)
+def press(
+    page: Path, out: Path, pages: Mapping[str, int], *, width: int = WIDTH, tagged: bool = True
+) -> Finding:
+    """Print a file with these page numbers; what was seen to go wrong on it.
+
+    A tagged file can be read aloud and has bookmarks; it takes three times as long to write.
+    """
+    plan = {"url": page.as_uri(), "out": str(out), "width": width}
+    (found,) = browser.drive("print.mjs", {**plan, "pages": dict(pages), "tagged": tagged})
     return found
 
 
@@ -24,7 +29,7 @@ def numbered(page: Path, out: Path) -> Finding:
     """Print twice: the first print says what the page numbers of the second are."""
     with tempfile.TemporaryDirectory() as folder:
         first = Path(folder) / "first.pdf"
-        press(page, first, {})
+        press(page, first, {}, tagged=False)
         pages = numbers(PdfReader(first))
     found = press(page, out, pages)
     moved = {name for name, number in numbers(PdfReader(out)).items() if pages.get(name) != number}
@@ -41,11 +46,3 @@ def numbers(printed: PdfReader) -> dict[str, int]:
         if number is not None:
             found[name.removeprefix("/")] = number + 1
     return found
-
-
-def sign(out: Path, author: str) -> int:
-    """Name the author in the file; how many pages it has."""
-    writer = PdfWriter(clone_from=out)
-    writer.add_metadata({"/Author": author})
-    writer.write(out)
-    return len(writer.pages)
