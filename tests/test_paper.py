@@ -287,7 +287,7 @@ def test_nothing_reaches_over_the_margin(book, printed):
     for name, seen in printed[1].items():
         assert not seen["beyond"], name
         assert not seen["failed"], name
-    assert not {i: found for i, page in enumerate(book.pages, 1) if (found := outside(page, 28))}
+    assert not {i: found for i, page in enumerate(book.pages, 1) if (found := outside(page, 20))}
 
 
 @pytest.mark.long
