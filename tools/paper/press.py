@@ -34,7 +34,11 @@ def numbered(page: Path, out: Path) -> Finding:
     found = press(page, out, pages)
     moved = {name for name, number in numbers(PdfReader(out)).items() if pages.get(name) != number}
     if moved:
-        raise SystemExit(f"The page numbers moved {len(moved)} places: {sorted(moved)[:3]}")
+        raise SystemExit(
+            "The pages of the second print must be those that the contents name, got others for "
+            f"{len(moved)} places, as {min(moved)}: give `.page-number` more room in print.css, "
+            "then call: make pdf"
+        )
     return found
 
 
