@@ -45,7 +45,7 @@ TITLE_PAGE = """<section class="title-page">
 <h1>{title}</h1>
 {picture}
 <p class="authors">{author}</p>
-<p class="version">The book of <code>fsps_lite</code> {version}. &copy; {copyright}, MIT.</p>
+<p class="version">The book of <code>fsps_lite</code> {version}. MIT licence.</p>
 </section>"""
 # print.mjs sets the equations of one leaf after the other.
 LATER = "<script>MathJax.startup = {typeset: false}</script>"
@@ -108,7 +108,7 @@ def title_page(leaf: Leaf) -> str:
     figure = leaf.body.find("figure")
     picture = figure.extract() if isinstance(figure, Tag) else ""
     told = {"title": html.escape(title), "picture": picture, "version": __version__}
-    return TITLE_PAGE.format(author=SETTINGS["author"], copyright=SETTINGS["copyright"], **told)
+    return TITLE_PAGE.format(author=f"{SETTINGS['author']}, {SETTINGS['copyright']}", **told)
 
 
 def sheet(paper: str, leaf: Leaf) -> str:
