@@ -21,7 +21,7 @@ ifdef SEED
 export COURSEWORK_SEED := $(value SEED)
 endif
 
-.PHONY: help setup book test check test-long test-matrix notebooks bench assignments grade rank lab browser clean
+.PHONY: help setup book pdf test check test-long test-matrix notebooks bench assignments grade rank lab browser clean
 
 help: ## list the commands
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 13
@@ -32,6 +32,11 @@ book: $(VENV)/.stamp-book ## build the book strictly (a warning is an error)
 	@$(VENV)/bin/jupyter-book build book --all -W -n --keep-going
 	@echo
 	@echo "The book is built. Open _build/html/index.html in a browser."
+
+pdf: $(VENV)/.stamp-book ## the book as one PDF, and a cheat sheet of one page (needs `make browser`)
+	@$(PY) -m tools.paper ready
+	@$(MAKE) --no-print-directory book
+	@$(PY) -m tools.paper
 
 test: $(VENV)/.stamp-test ## run every check of the project; the last line counts them
 	@$(PY) tools/check.py

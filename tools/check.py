@@ -179,6 +179,8 @@ TESTS_OF = {
     "browser": ("browser",),
     "notebooks": ("notebooks",),
     "contents": ("twins", "book_laws", "readme"),
+    "cheat-sheet": ("paper",),
+    "print": ("paper",),
     "comparison": ("comparison", "nbval_plugin"),
 }
 

@@ -19,7 +19,7 @@ NAMES = """
 ancestral step, Bayes' rule, bias, blind, bootstrap, Brownian motion, calibration, chi-squared,
 clock, convergence, cosine schedule, covariance, DAPS, DDIM, DDPM, digits, DPM-Solver, DPS,
 early stopping, energy distance, Euler-Maruyama, evidence, flow matching, Gaussian mixture,
-Girsanov, Heun, importance sampling, inpainting, Ito, Jensen, Kalman, Kullback-Leibler,
+Girsanov, Heun, importance sampling, inpainting, Itô, Jensen, Kalman, Kullback-Leibler,
 Langevin, martingale, memorised, Monte Carlo, multimodal, nats, network, noise, nonlinear,
 Ornstein-Uhlenbeck, PiGDM, probability flow, quadrature, random seed, read-out,
 responsibilities, reverse process, signal-to-noise, sliced, softmax, standard error, step size,

@@ -20,7 +20,7 @@ from tools.contents import chapters
 
 LITERAL = re.compile(r"(?::\w+:)?(``.+?``|`[^`\n]+`)", re.DOTALL)
 PUBLIC = frozenset(fsps_lite.__all__)
-LINKED = ("chapters/", "notation", "intro", "performance", "reference", "studying")
+LINKED = ("chapters/", "cheat-sheet", "notation", "intro", "performance", "reference", "studying")
 
 
 def built():
