@@ -60,13 +60,9 @@ class IndexPages(SphinxTransform):
             told = [times(pattern, section) for section in sections]
             if max(told, default=0) >= TIMES:
                 section = sections[told.index(max(told))]
-                entry = (
-                    "single",
-                    f"{word}; {sections[0][0].astext()}",
-                    section["ids"][0],
-                    "",
-                    None,
-                )
+                titles = dict.fromkeys([sections[0][0].astext(), section[0].astext()])
+                place = f"{word}; {': '.join(titles)}"
+                entry = ("single", place, section["ids"][0], "", None)
                 section.insert(1, index(entries=[entry]))
 
 
