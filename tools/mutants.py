@@ -55,7 +55,7 @@ TIMEOUT = 6 * LIMIT  # seconds on the clock: a busy machine is no fault, but a d
 PYTEST = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", "-m", "not long"]
 
 # Files that move words and pictures: no formulas, or few.
-WORDS = {"__init__.py", "__main__.py", "saving.py", "types.py", "tables.py"}
+WORDS = {"__init__.py", "__main__.py", "saving.py", "types.py", "tables.py", "looks.py"}
 DRAWN = {"widgets"}  # rooms of pictures: their tests compare what they draw with the library
 QUIET = {"plots.py": 0.1, "report.py": 0.1, "checks.py": 0.1}
 
