@@ -13,27 +13,44 @@ from torch import Tensor
 from fsps_lite import checks
 from fsps_lite.denoising import SMALLEST, DenoisingPosterior
 from fsps_lite.engine import attention, precision
-from fsps_lite.engine.attention import Attended, attend
+from fsps_lite.engine.attention import Attended, Keys
 from fsps_lite.engine.draws import pick
+from fsps_lite.engine.runs import attend_in_runs
 from fsps_lite.types import LogDensity, Scale, State
 
 BLOCK = 4096  # atoms that are turned to float64 at a time
+KEPT = 2**23  # numbers: of more, a second copy in memory costs more than to make it anew
 PAIRS = 256  # products of two coordinates of y in memory at a time, for each atom of a block
 
 
 class Centred:
-    """Atoms about their mean, subtracted in float64, block by block; kept in each arithmetic."""
+    """Atoms about their mean, subtracted in float64, block by block; a few are kept so."""
 
     def __init__(self, atoms: Float[Tensor, "N d"]):
         self.atoms = atoms
         sums = (block.double().sum(0) for block in atoms.split(BLOCK))
         self.centre = sum(sums, atoms.new_zeros((), dtype=torch.float64)) / len(atoms)
-        self.squares = torch.cat([rest.square().sum(-1) for _, rest in self._blocks()])
+        squares, tops = zip(*(_sizes(block) for block in self._blocks), strict=True)
+        self.squares = torch.cat(squares)
         self.radius = float(self.squares.detach().max().sqrt())
+        self.largest = max(tops)  # of their coordinates
         self.size = self.radius + float(self.centre.detach().norm())  # no atom is larger
 
-    def keys(self, dtype: torch.dtype) -> Float[Tensor, "N d"]:
+    def keys(self, dtype: torch.dtype) -> Keys:
+        """Kept if they are few; else made of the atoms again, of as many as are asked for."""
+        if self.atoms.numel() > KEPT:
+            return Converted(self.atoms, self.centre, dtype)
         return self._exact if dtype == torch.float64 else self._rounded
+
+    def products(self, queries: Float[Tensor, "*batch d"]) -> Float[Tensor, "*batch N"]:
+        """queries keys', in float64."""
+        keys = self.keys(torch.float64)
+        parts = [queries @ keys[rows].mT for rows in attention.slices(len(keys), self.run(keys))]
+        return torch.cat(parts, -1) if len(parts) > 1 else parts[0]
+
+    def run(self, keys: Keys) -> int:
+        """How many of them to ask for at a time."""
+        return len(keys) if isinstance(keys, Tensor) else BLOCK
 
     @cached_property
     def _exact(self) -> Float[Tensor, "N d"]:
@@ -41,15 +58,11 @@ class Centred:
 
     @cached_property
     def _rounded(self) -> Float[Tensor, "N d"]:
-        rounded = torch.empty_like(self.atoms)
-        for rows, rest in self._blocks():
-            rounded[rows] = rest.to(rounded.dtype)
-        return rounded
+        return torch.cat([block.to(self.atoms.dtype) for block in self._blocks])
 
-    def _blocks(self) -> Iterator[tuple[slice, Tensor]]:
-        for i in range(0, len(self.atoms), BLOCK):
-            rows = slice(i, i + BLOCK)
-            yield rows, self.atoms[rows].double() - self.centre
+    @property
+    def _blocks(self) -> Iterator[Tensor]:
+        return (block.double() - self.centre for block in self.atoms.split(BLOCK))
 
     def question(
         self, x: State, log_weights: Float[Tensor, "N"], alpha: Scale, sigma: Scale
@@ -59,9 +72,24 @@ class Centred:
         return (x - alpha * self.centre).mul_(alpha / sigma**2), bias
 
 
+@dataclass(frozen=True)
+class Converted:
+    """The same, converted block by block when they are asked for: no copy of them all exists."""
+
+    atoms: Float[Tensor, "N d"]
+    centre: Float[Tensor, "d"]
+    dtype: torch.dtype
+
+    def __len__(self) -> int:
+        return len(self.atoms)
+
+    def __getitem__(self, rows: slice) -> Float[Tensor, "n d"]:
+        return (self.atoms[rows].double() - self.centre).to(self.dtype)
+
+
 @dataclass(frozen=True, eq=False)
 class AtomPosterior(DenoisingPosterior):
-    """An atom, by the softmax of the logits; in float32 inside where that is exact enough."""
+    """An atom, by the softmax of the logits; in float32 inside, all or the values, where it may."""
 
     centred: Centred
     log_weights: Float[Tensor, "N"]
@@ -107,7 +135,7 @@ class AtomPosterior(DenoisingPosterior):
 
         In float64, because the square of the mean is subtracted from a mean of squares.
         """
-        seen = matrix.double() @ self.centred.keys(torch.float64).mT
+        seen = self.centred.products(matrix.double())
         packed = [_second_moments(seen, columns) for _, columns in self._weights(self._keys)]
         m = len(matrix)
         i, j = torch.triu_indices(m, m, device=seen.device)
@@ -119,7 +147,7 @@ class AtomPosterior(DenoisingPosterior):
         """Whose softmax is p(atom_i | x_t = x), in float64: all of them, for some of the rows."""
         x, scales = self._x[rows], (self.alpha, self.sigma)
         queries, bias = self.centred.question(x, self.log_weights, *scales)
-        return queries @ self.centred.keys(torch.float64).mT + bias
+        return self.centred.products(queries) + bias
 
     def _draw(self, generator: torch.Generator) -> State:
         """An atom, by the softmax of the logits."""
@@ -139,23 +167,43 @@ class AtomPosterior(DenoisingPosterior):
         return queries.reshape(-1, self.x.shape[-1]).to(self.arithmetic), bias
 
     @property
-    def _keys(self) -> Tensor:
+    def _keys(self) -> Keys:
         return self.centred.keys(self.arithmetic)
 
     @property
     def arithmetic(self) -> torch.dtype:
-        """What the sums over atoms are computed in."""
-        atoms, radius = self.centred.atoms, self.centred.radius
-        return precision.arithmetic(atoms.dtype, len(atoms), radius, self.alpha, self.sigma)
+        """What the logits are computed in."""
+        return precision.arithmetic(*self._kind, self.centred.radius, self.alpha, self.sigma)
+
+    @property
+    def arithmetic_of_values(self) -> torch.dtype:
+        """What the weights, and the averages by them, are computed in."""
+        return precision.of_values(*self._kind, self.centred.largest, self.alpha, self.sigma)
+
+    @property
+    def _kind(self) -> tuple[torch.dtype, int, int]:
+        count, dim = self.centred.atoms.shape
+        return self.centred.atoms.dtype, count, dim
 
     @cached_property
     def _attended(self) -> Attended:
         (queries, bias), keys = self._question, self._keys
-        return attend(queries, keys, keys, bias)
+        if self.arithmetic != torch.float64:
+            return attend_in_runs(queries, keys, bias, precision.RUN)
+        if self.arithmetic_of_values == torch.float64:
+            return attend_in_runs(queries, keys, bias, self.centred.run(keys))
+        values = self.centred.keys(torch.float32)
+        return attend_in_runs(queries, keys, bias, precision.RUN, values=values)
 
-    def _weights(self, keys: Tensor) -> Iterator[tuple[slice, Iterator[tuple[slice, Tensor]]]]:
+    def _weights(self, keys: Keys) -> Iterator[tuple[slice, Iterator[tuple[slice, Tensor]]]]:
         queries, bias = self._question
         return attention.weights(queries, keys, bias, self._attended.log_sum)
+
+
+def _sizes(block: Float[Tensor, "n d"]) -> tuple[Float[Tensor, "n"], float]:
+    """|a|^2 of each, and the largest coordinate of any."""
+    low, high = block.detach().aminmax()
+    return block.square().sum(-1), float(torch.maximum(-low, high))
 
 
 def _weighted(w: Tensor, keys: Tensor, v: Tensor, mean: Tensor) -> Tensor:

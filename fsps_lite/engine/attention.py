@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
@@ -17,7 +17,17 @@ from torch import Tensor
 from fsps_lite import checks
 
 BLOCK = 2**20  # logits in memory at a time: 4 MB of float32, which stays in the cache
+WIDE = 512  # dimensions, from which products are faster in float64
 ROWS = 256  # of a block, at most: enough for a matrix product to be fast
+
+
+@runtime_checkable
+class Keys(Protocol):
+    """Atoms that are handed out run by run: a tensor, or what computes each run when asked."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, rows: slice, /) -> Tensor: ...
 
 
 @dataclass(frozen=True)
@@ -70,19 +80,19 @@ def merge(parts: Sequence[Attended]) -> Attended:
 
 
 def weights(
-    queries: Tensor, keys: Tensor, bias: Tensor, log_sum: Tensor
+    queries: Tensor, keys: Keys, bias: Tensor, log_sum: Tensor
 ) -> Iterator[tuple[slice, Iterator[tuple[slice, Tensor]]]]:
     """The softmax itself, block by block: rows of points, and for them (atoms, weights) in turn."""
     shift = bias.max()
     bias, level = (bias - shift).to(queries.dtype), (log_sum - shift).to(queries.dtype)
-    for rows in _slices(len(queries), _rows(len(queries))):
+    for rows in slices(len(queries), _rows(len(queries))):
         yield rows, _columns(queries[rows], keys, bias, level[rows])
 
 
 def _columns(
-    queries: Tensor, keys: Tensor, bias: Tensor, level: Tensor
+    queries: Tensor, keys: Keys, bias: Tensor, level: Tensor
 ) -> Iterator[tuple[slice, Tensor]]:
-    for atoms in _slices(len(keys), BLOCK // max(1, len(queries))):
+    for atoms in slices(len(keys), BLOCK // max(1, len(queries))):
         logits = torch.addmm(bias[atoms], queries, keys[atoms].mT)
         yield atoms, logits.sub_(level.unsqueeze(-1)).exp_()  # in place: memory is what takes time
 
@@ -90,8 +100,8 @@ def _columns(
 def _by_products(queries: Tensor, keys: Tensor, values: Tensor, bias: Tensor) -> Attended:
     """Two matrix products a block, merged: on any device, with any values, differentiable."""
     answers = []
-    for rows in _slices(len(queries), _rows(len(queries))):
-        columns = _slices(len(keys), BLOCK // max(1, len(queries[rows])))
+    for rows in slices(len(queries), _rows(len(queries))):
+        columns = slices(len(keys), BLOCK // max(1, len(queries[rows])))
         parts = [_softmax(queries[rows], keys[c], values[c], bias[c]) for c in columns]
         answers.append(merge(parts) if len(parts) > 1 else parts[0])
     means, log_sums = [a.mean for a in answers], [a.log_sum for a in answers]
@@ -126,7 +136,12 @@ KERNEL: Any = getattr(torch.ops.aten, "_scaled_dot_product_flash_attention_for_c
 
 
 def _suits_fused(queries: Tensor, keys: Tensor, values: Tensor, bias: Tensor) -> bool:
-    """Not for no rows, nor for no weight anywhere: it divides by zero, or answers 0."""
+    """Not for no rows, nor for no weight anywhere: it divides by zero, or answers 0.
+
+    Nor for float64 of many dimensions, where two plain products are a sixth faster.
+    """
+    if queries.dtype == torch.float64 and queries.shape[-1] >= WIDE:
+        return False
     learning = torch.is_grad_enabled() and any(v.requires_grad for v in (queries, keys, bias))
     if learning or queries.device.type != "cpu" or values.shape != keys.shape:
         return False
@@ -150,13 +165,13 @@ def _works(dtype: torch.dtype) -> bool:
 
 def blocks(rows: int, keys: int) -> list[slice]:
     """Rows whose logits over all keys may be in memory at a time."""
-    return _slices(rows, BLOCK // keys)
+    return slices(rows, BLOCK // keys)
 
 
 def _rows(count: int) -> int:
     return max(1, min(count, ROWS, BLOCK))
 
 
-def _slices(count: int, size: int) -> list[slice]:
+def slices(count: int, size: int) -> list[slice]:
     size = max(1, size)
     return [slice(i, i + size) for i in range(0, max(count, 1), size)]

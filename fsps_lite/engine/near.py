@@ -95,12 +95,12 @@ class NearAtoms(NearPosterior):
     log_weights: Float[Tensor, "N"]
 
     def _near(self, x: Float[Tensor, "r d"]) -> tuple[Tensor, Tensor]:
-        scales, keys = (self.alpha, self.sigma), self.centred.keys(torch.float64)
+        scales, count = (self.alpha, self.sigma), len(self.centred.atoms)
         queries, bias = self.centred.question(x, self.log_weights, *scales)
-        rough = queries @ keys.mT + bias
+        rough = self.centred.products(queries) + bias
         lowest = rough.amax(-1) - NATS - 2 * self._rounding(queries)
         traced = checks.transformed(rough)  # such a tensor does not tell its numbers
-        some = len(keys) if traced else int((rough >= lowest.unsqueeze(-1)).sum(-1).max())
+        some = count if traced else int((rough >= lowest.unsqueeze(-1)).sum(-1).max())
         index = rough.topk(max(1, some), -1).indices
         atoms = self.centred.atoms[index].double()
         z = (atoms - x.unsqueeze(-2) - (1 - self.alpha) * atoms) / self.sigma  # exact near x
