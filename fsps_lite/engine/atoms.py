@@ -136,12 +136,10 @@ class AtomPosterior(DenoisingPosterior):
         In float64, because the square of the mean is subtracted from a mean of squares.
         """
         seen = self.centred.products(matrix.double())
-        packed = [_second_moments(seen, columns) for _, columns in self._weights(self._keys)]
+        parts = [_moments(seen, columns) for _, columns in self._weights(self._keys)]
+        first, second = (torch.cat(part) for part in zip(*parts, strict=True))
         m = len(matrix)
-        i, j = torch.triu_indices(m, m, device=seen.device)
-        pair = i.new_zeros(m, m)
-        pair[i, j] = pair[j, i] = torch.arange(len(i), device=seen.device)
-        return torch.cat(packed)[:, pair].reshape(*self.x.shape[:-1], m, m)
+        return unpacked(first, second).reshape(*self.x.shape[:-1], m, m)
 
     def logits(self, rows: slice | EllipsisType = ...) -> Float[Tensor, "*batch N"]:
         """Whose softmax is p(atom_i | x_t = x), in float64: all of them, for some of the rows."""
@@ -187,6 +185,10 @@ class AtomPosterior(DenoisingPosterior):
 
     @cached_property
     def _attended(self) -> Attended:
+        return self._over_all()
+
+    def _over_all(self) -> Attended:
+        """Of all atoms, in the arithmetic that is exact enough."""
         (queries, bias), keys = self._question, self._keys
         if self.arithmetic != torch.float64:
             return attend_in_runs(queries, keys, bias, precision.RUN)
@@ -212,17 +214,34 @@ def _weighted(w: Tensor, keys: Tensor, v: Tensor, mean: Tensor) -> Tensor:
     return share @ keys - share.sum(-1, keepdim=True) * mean
 
 
-def _second_moments(
+def _moments(
     seen: Float[Tensor, "m N"], columns: Iterator[tuple[slice, Tensor]]
-) -> Float[Tensor, "b pairs"]:
-    """The covariances of each pair of rows of ``seen``, under the weights of each point."""
-    i, j = torch.triu_indices(len(seen), len(seen), device=seen.device)
+) -> tuple[Float[Tensor, "b m"], Float[Tensor, "b pairs"]]:
+    """Means of the rows of ``seen``, and of their products, under the weights of each point."""
     mass = first = second = seen.new_zeros(())
     for atoms, w in columns:
-        w, y = w.double(), seen[:, atoms]
-        chunks = zip(i.split(PAIRS), j.split(PAIRS), strict=True)
-        mass = mass + w.sum(-1, keepdim=True)
-        first = first + w @ y.mT
-        second = second + torch.cat([w @ y[a].mul_(y[b]).mT for a, b in chunks], dim=-1)
-    mean = first / mass
-    return second / mass - mean[:, i] * mean[:, j]
+        w = w.double()
+        means, squares = moments(seen[:, atoms], w)
+        mass, first, second = mass + w.sum(-1, keepdim=True), first + means, second + squares
+    return first / mass, second / mass
+
+
+def moments(
+    seen: Float[Tensor, "m n"], w: Float[Tensor, "b n"]
+) -> tuple[Float[Tensor, "b m"], Float[Tensor, "b pairs"]]:
+    """sum_i w_i y_i and, of each pair of coordinates of y once, sum_i w_i y_i y_i'."""
+    i, j = torch.triu_indices(len(seen), len(seen), device=seen.device)
+    chunks = zip(i.split(PAIRS), j.split(PAIRS), strict=True)
+    squares = [w @ seen[a].mul_(seen[b]).mT for a, b in chunks]
+    return w @ seen.mT, torch.cat(squares, dim=-1)
+
+
+def unpacked(
+    first: Float[Tensor, "b m"], second: Float[Tensor, "b pairs"]
+) -> Float[Tensor, "b m m"]:
+    """The covariances of means and of products: of each pair of coordinates once."""
+    m = first.shape[-1]
+    i, j = torch.triu_indices(m, m, device=first.device)
+    pair = i.new_zeros(m, m)
+    pair[i, j] = pair[j, i] = torch.arange(len(i), device=first.device)
+    return (second - first[:, i] * first[:, j])[:, pair]

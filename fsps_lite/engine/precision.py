@@ -38,16 +38,21 @@ def arithmetic(
 def of_values(
     dtype: torch.dtype, count: int, dim: int, largest: float, alpha: Scale, sigma: Scale
 ) -> torch.dtype:
-    """Of the weights and the values, where the logits are in float64.
-
-    A value rounds by UNIT ``largest``, the largest coordinate of an a - c, and the score by  UNIT
-    alpha largest / sigma  over 1 / sigma, times the 2.5 by which sums of ``RUN`` terms grow at
-    most (measured). Below  ``ERROR`` / 2.5  that is float32. The rounding of a weight is that of
-    its logit, less the largest: UNIT p |log p|, which is less than UNIT.
-    """
-    bound = 2.5 * UNIT * float(alpha * largest / sigma)
-    single = _may_be_single(dtype, count, dim) and bound <= ERROR
+    """Of the weights and the values, where the logits are in float64."""
+    single = largest <= room_for_values(dtype, count, dim, alpha, sigma)
     return torch.float32 if single else torch.float64
+
+
+def room_for_values(dtype: torch.dtype, count: int, dim: int, alpha: Scale, sigma: Scale) -> float:
+    """The largest coordinate, of an atom from the centre, that float32 bears; below 0 if none.
+
+    A value rounds by UNIT times its size, and the score, over 1 / sigma, by alpha / sigma times
+    that, times the 2.5 by which sums of ``RUN`` terms grow at most (measured). The rounding of a
+    weight is that of its logit, less the largest: UNIT p |log p|, which is less than UNIT.
+    """
+    if not _may_be_single(dtype, count, dim):
+        return -1.0
+    return ERROR / (2.5 * UNIT) * float(sigma / alpha)
 
 
 def _may_be_single(dtype: torch.dtype, count: int, dim: int) -> bool:

@@ -4,12 +4,15 @@ from collections.abc import Iterable
 from itertools import islice
 
 import torch
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from fsps_lite.engine import attention
 from fsps_lite.engine.attention import Attended, Keys, attend, flushed, merge
 
 MANY = 8  # answers that are merged at a time
+WAITING = 2**21  # numbers that wait to be taken into a running answer
+SMALLEST = 1e-300  # a mass where there is none
 ROWS = 512  # points whose logits, in float64, are in memory at a time
 LOG2_E = 1.4426950408889634
 
@@ -44,21 +47,56 @@ def fold(parts: Iterable[Attended]) -> Attended:
 
 @flushed()
 def mixed(queries: Tensor, keys: Tensor, values: Tensor, bias: Tensor) -> Attended:
-    """Logits in float64, where they are large and close; weights and values in float32.
+    """Logits in float64, where they are large and close; weights and values in those of ``values``.
 
     A logit is taken from the largest of its row before it is rounded, so that only its weight
-    rounds. Half the products then run at twice the speed, and exponentials at four times.
+    rounds. In float32 half of the products run at twice the speed, and exponentials at four times.
     """
-    parts = [_mixed(q, keys, values, bias) for q in queries.split(ROWS)]
+    parts = [weighed(q, keys, values, bias) for q in queries.split(ROWS)]
     return Attended(torch.cat([p.mean for p in parts]), torch.cat([p.log_sum for p in parts]))
 
 
-def _mixed(queries: Tensor, keys: Tensor, values: Tensor, bias: Tensor) -> Attended:
+def weighed(queries: Tensor, keys: Tensor, values: Tensor, bias: Tensor) -> Attended:
+    """The same, of all points at once."""
     logits = torch.addmm(bias, queries, keys.mT)
     top = logits.detach().amax(-1, keepdim=True)
-    nothing = top == -torch.inf
+    apart = logits.sub_(top.masked_fill(top == -torch.inf, 0.0))
     # exp2, as exp of numbers far below 0 takes twenty times as long
-    weights = logits.sub_(top.masked_fill(nothing, 0.0)).float().mul_(LOG2_E).exp2_()
-    mass = weights.sum(-1, keepdim=True).double().masked_fill(nothing, 1.0)
-    mean = (weights @ values).double() / mass
+    weights = apart.to(values.dtype).mul_(LOG2_E).exp2_()
+    mass = weights.sum(-1, keepdim=True).double()
+    mean = (weights @ values).double() / mass.clamp(min=SMALLEST)
     return Attended(mean, (mass.log() + top).squeeze(-1))
+
+
+class Running:
+    """The answer for ``rows`` points, over the atoms that each has seen so far. In float64."""
+
+    def __init__(self, like: Float[Tensor, "B d"]):
+        self.log_sum = like.new_full((len(like),), -torch.inf)
+        self.mean = torch.zeros_like(like)
+        self._waiting: list[tuple[Tensor, Attended]] = []
+        self._numbers = 0
+
+    def add(self, rows: Int[Tensor, "r"], part: Attended) -> None:
+        """An answer over atoms that these rows, each once, had not seen."""
+        self._waiting.append((rows, part))
+        self._numbers += part.mean.numel()
+        if self._numbers > WAITING:
+            self.settle()
+
+    def settle(self) -> None:
+        """Take in what waits: many small answers at once."""
+        if not self._waiting:
+            return
+        rows = torch.cat([rows for rows, _ in self._waiting])
+        logs = torch.cat([part.log_sum for _, part in self._waiting])
+        top = self.log_sum.scatter_reduce(0, rows, logs, "amax")
+        floor = top.masked_fill(top == -torch.inf, 0.0)
+        share, before = (logs - floor[rows]).exp_(), (self.log_sum - floor).exp_()
+        mass = before.index_add(0, rows, share)
+        self.mean.mul_(before.unsqueeze(-1))
+        means = torch.cat([part.mean for _, part in self._waiting])
+        self.mean.index_add_(0, rows, means.mul_(share.unsqueeze(-1)))
+        self.mean.div_(mass.clamp(min=SMALLEST).unsqueeze(-1))
+        self.log_sum = mass.log_().add_(floor)
+        self._waiting, self._numbers = [], 0
