@@ -15,10 +15,11 @@ from fsps_lite.denoising import SMALLEST, DenoisingPosterior
 from fsps_lite.engine import attention, precision
 from fsps_lite.engine.attention import Attended, Keys
 from fsps_lite.engine.draws import pick
-from fsps_lite.engine.runs import attend_in_runs
+from fsps_lite.engine.runs import attend_in_runs, exponentials
 from fsps_lite.types import LogDensity, Scale, State
 
 BLOCK = 4096  # atoms that are turned to float64 at a time
+FEW = 2**20  # weights, of all rows: they are kept from the mean to the covariance
 KEPT = 2**23  # numbers: of more, a second copy in memory costs more than to make it anew
 PAIRS = 256  # products of two coordinates of y in memory at a time, for each atom of a block
 
@@ -168,7 +169,7 @@ class AtomPosterior(DenoisingPosterior):
     def _keys(self) -> Keys:
         return self.centred.keys(self.arithmetic)
 
-    @property
+    @cached_property
     def arithmetic(self) -> torch.dtype:
         """What the logits are computed in."""
         return precision.arithmetic(*self._kind, self.centred.radius, self.alpha, self.sigma)
@@ -190,6 +191,8 @@ class AtomPosterior(DenoisingPosterior):
     def _over_all(self) -> Attended:
         """Of all atoms, in the arithmetic that is exact enough."""
         (queries, bias), keys = self._question, self._keys
+        if isinstance(keys, Tensor) and self._few(keys):
+            return self._few_attended[1]
         if self.arithmetic != torch.float64:
             return attend_in_runs(queries, keys, bias, precision.RUN)
         if self.arithmetic_of_values == torch.float64:
@@ -197,8 +200,25 @@ class AtomPosterior(DenoisingPosterior):
         values = self.centred.keys(torch.float32)
         return attend_in_runs(queries, keys, bias, precision.RUN, values=values)
 
+    def _few(self, keys: Tensor) -> bool:
+        """Whether all weights are few enough to be kept for the covariance too."""
+        few = len(keys) >= precision.FEW and keys.shape[-1] >= precision.WIDE
+        few &= keys.dtype == torch.float64 and 0 < len(keys) * self._question[0].shape[0] <= FEW
+        return few and attention.plain(self._question[0], keys, self._question[1])
+
+    @cached_property
+    @attention.flushed()
+    def _few_attended(self) -> tuple[Float[Tensor, "B N"], Attended]:
+        """p(atom | x_t = x) of all rows at once, and the answer."""
+        (queries, bias), keys = self._question, self.centred.keys(torch.float64)[:]
+        weights, mass, top = exponentials(queries, keys, bias)
+        weights.mul_(1 / mass)
+        return weights, Attended(weights @ keys, (mass.log() + top).squeeze(-1))
+
     def _weights(self, keys: Keys) -> Iterator[tuple[slice, Iterator[tuple[slice, Tensor]]]]:
         queries, bias = self._question
+        if "_few_attended" in vars(self):
+            return iter([(slice(None), iter([(slice(None), self._few_attended[0])]))])
         return attention.weights(queries, keys, bias, self._attended.log_sum)
 
 

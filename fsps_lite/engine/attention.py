@@ -18,7 +18,8 @@ from torch import Tensor
 from fsps_lite import checks
 
 BLOCK = 2**20  # logits in memory at a time: 4 MB of float32, which stays in the cache
-WIDE = 512  # dimensions, from which products are faster in float64
+FEW = 2**14  # logits of few atoms, for which one block is better than several
+DENORMAL = torch.tensor(2.0**-1074, dtype=torch.float64, device="cpu")
 ROWS = 256  # of a block, at most: enough for a matrix product to be fast
 
 
@@ -47,7 +48,7 @@ class Attended:
 @contextmanager
 def flushed() -> Iterator[None]:
     """Weights below 1e-308 (in float32, 1e-38) count as 0: on a CPU they cost ten times as much."""
-    before = bool(torch.tensor(2.0**-1074, dtype=torch.float64, device="cpu") * 1.0 == 0)
+    before = bool(DENORMAL * 1.0 == 0)
     torch.set_flush_denormal(True)
     try:
         yield
@@ -86,7 +87,7 @@ def weights(
     """The softmax itself, block by block: rows of points, and for them (atoms, weights) in turn."""
     shift = bias.max()
     bias, level = (bias - shift).to(queries.dtype), (log_sum - shift).to(queries.dtype)
-    for rows in slices(len(queries), _rows(len(queries))):
+    for rows in slices(len(queries), min(BLOCK, max(ROWS, FEW // len(keys)))):
         yield rows, _columns(queries[rows], keys, bias, level[rows])
 
 
@@ -139,18 +140,18 @@ KERNEL: Any = getattr(torch.ops.aten, "_scaled_dot_product_flash_attention_for_c
 
 
 def _suits_fused(queries: Tensor, keys: Tensor, values: Tensor, bias: Tensor) -> bool:
-    """Not for no rows, nor for no weight anywhere: it divides by zero, or answers 0.
-
-    Nor for float64 of many dimensions, where two plain products are a sixth faster.
-    """
-    if queries.dtype == torch.float64 and queries.shape[-1] >= WIDE:
+    """Not for no rows, nor for no weight anywhere: it divides by zero, or answers 0."""
+    if not plain(queries, keys, bias) or values.shape != keys.shape:
         return False
-    learning = torch.is_grad_enabled() and any(v.requires_grad for v in (queries, keys, bias))
-    if learning or queries.device.type != "cpu" or values.shape != keys.shape:
-        return False
-    if not len(queries) or checks.transformed(queries) or bool((bias == -torch.inf).all()):
+    if not len(queries) or bool((bias == -torch.inf).all()):
         return False
     return _works(queries.dtype)
+
+
+def plain(queries: Tensor, *others: Tensor) -> bool:
+    """On a CPU, with no gradient to come, and not inside ``torch.func``."""
+    learning = torch.is_grad_enabled() and any(v.requires_grad for v in (queries, *others))
+    return not learning and queries.device.type == "cpu" and not checks.transformed(queries)
 
 
 @cache
