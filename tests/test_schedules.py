@@ -243,6 +243,7 @@ def test_what_is_remembered_is_nobodys():
     assert x.grad == VP(beta_max=19.0).sigma(0.4)
 
 
+@pytest.mark.usefixtures("unchecked")
 def test_what_may_change_is_not_remembered():
     t = torch.tensor(0.5, dtype=torch.float64, requires_grad=True)
     assert VP().alpha(t).requires_grad
