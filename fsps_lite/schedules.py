@@ -8,6 +8,8 @@ two scales is found by differentiation, not by hand.
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache, wraps
+from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -17,6 +19,9 @@ from fsps_lite import checks
 from fsps_lite.types import State, Time, Times
 
 NOISY = -10.01  # the log-SNR of VP() at t = 1, where alpha is .0067
+
+NUMBERS = (int, float)
+KEPT = 2**12  # scales that are remembered: a few runs' worth
 
 MOST_POWER = 50.0  # of t: above it sigma(1e-3)^2 is 0 in float64
 
@@ -58,13 +63,50 @@ def derivative(fn: Callable[[Tensor], Tensor], t: Times) -> Tensor:
     return torch.zeros_like(t.detach())
 
 
+def _once(scale: Callable[[Any, Times], Tensor], cls: type) -> Callable[[Any, Times], Tensor]:
+    """``scale``, a function of numbers alone, computed once for each time: a step asks for ten.
+
+    Each answer is a copy. A tensor of times, one with a gradient, or one on another device is never
+    remembered, and neither is a schedule whose own parameters are tensors.
+    """
+
+    @wraps(scale)
+    def once(schedule: Any, t: Times) -> Tensor:
+        fixed = type(schedule) is cls and all(type(v) in NUMBERS for v in vars(schedule).values())
+        if not fixed or not _is_number(t):
+            return scale(schedule, t)
+        return _remembered(scale, schedule, float(t)).clone()
+
+    return once
+
+
+@lru_cache(maxsize=KEPT)
+def _remembered(scale: Callable[[Any, Times], Tensor], schedule: Any, t: float) -> Tensor:
+    with torch.inference_mode(False):
+        return scale(schedule, t)
+
+
+def _is_number(t: object) -> bool:
+    if isinstance(t, Tensor):
+        plain = t.ndim == 0 and t.device.type == "cpu" and not t.requires_grad
+        return plain and not checks.transformed(t)
+    return type(t) in NUMBERS
+
+
 @dataclass(frozen=True)
 class Schedule(ABC):
     """How much signal and how much noise x_t holds: x_t = alpha(t) x_0 + sigma(t) eps.
 
     A schedule of your own defines ``alpha`` and ``sigma``, one line each. All methods take a
     number or a tensor of times in [0, 1], and return float64 tensors of the same shape.
+    ``class Mine(Schedule, fixed=True)`` says that they depend on t and the fields alone: each time
+    is then computed once.
     """
+
+    def __init_subclass__(cls, *, fixed: bool = False) -> None:
+        super().__init_subclass__()
+        for name in ("alpha", "sigma", "variance", "log_snr") if fixed else ():
+            setattr(cls, name, _once(getattr(cls, name), cls))
 
     @abstractmethod
     def alpha(self, t: Times) -> Tensor:
@@ -139,7 +181,7 @@ class Schedule(ABC):
 
 
 @dataclass(frozen=True)
-class VP(Schedule):
+class VP(Schedule, fixed=True):
     """Variance preserving: 1 - sigma^2 = alpha^2 = exp(-beta_min t - (beta_max - beta_min) t^2/2).
 
     The rate of forgetting grows linearly, beta(t) = beta_min + (beta_max - beta_min) t
@@ -171,7 +213,7 @@ class VP(Schedule):
 
 
 @dataclass(frozen=True)
-class Cosine(Schedule):
+class Cosine(Schedule, fixed=True):
     """alpha = cos(pi t / 2), sigma = sin(pi t / 2): a walk along the unit circle (Nichol, 2021)."""
 
     def alpha(self, t: Times) -> Tensor:
@@ -182,7 +224,7 @@ class Cosine(Schedule):
 
 
 @dataclass(frozen=True)
-class VE(Schedule):
+class VE(Schedule, fixed=True):
     """Variance exploding: alpha = 1 and sigma grows as a power of t (Karras et al., 2022).
 
     sigma(t) = sigma_max t^power. Nothing shrinks the signal, so sigma_max, in units of x, must be
@@ -206,7 +248,7 @@ class VE(Schedule):
 
 
 @dataclass(frozen=True)
-class FlowMatching(Schedule):
+class FlowMatching(Schedule, fixed=True):
     """alpha = 1 - t, sigma = t: the straight line from data to noise (Lipman et al., 2023)."""
 
     def alpha(self, t: Times) -> Tensor:

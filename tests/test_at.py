@@ -60,8 +60,8 @@ def cloud(diffusion, n=5):
 @pytest.fixture
 def passes(monkeypatch):
     """Counts the passes over the atoms: those for a mean, and those for a product."""
-    calls, attend, weights = [], engine.attend, engine.attention.weights
-    monkeypatch.setattr(engine, "attend", lambda *a: calls.append("mean") or attend(*a))
+    calls, attend, weights = [], engine.attend_in_runs, engine.attention.weights
+    monkeypatch.setattr(engine, "attend_in_runs", lambda *a: calls.append("mean") or attend(*a))
     monkeypatch.setattr(
         engine.attention, "weights", lambda *a: calls.append("product") or weights(*a)
     )

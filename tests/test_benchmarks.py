@@ -26,7 +26,7 @@ def test_a_cell_says_what_it_measured_and_why_it_did_not():
     found = Case("DPS", 2, 300, 5).measure()
     assert found["speedup"] == pytest.approx(found["textbook_ms"] / found["engine_ms"])
     assert found["error"] < 1e-6
-    assert found["arithmetic"] == "float32"
+    assert found["arithmetic"] == "float64"  # in two dimensions, always
     large = Case("score", 2, 300, 5, patience=0.0).measure()
     assert large["speedup"] is None
     assert large["textbook_skipped"].startswith("about")

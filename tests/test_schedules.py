@@ -1,5 +1,9 @@
 """Schedules against closed forms, fifty digits, finite differences and a simulated process."""
 
+import math
+from dataclasses import dataclass
+from typing import ClassVar
+
 import mpmath
 import pytest
 import torch
@@ -8,6 +12,7 @@ from hypothesis import strategies as st
 from torch.testing import assert_close
 
 from fsps_lite import VE, VP, Cosine, FlowMatching, Schedule
+from fsps_lite.schedules import unit_time
 from tests.oracles import seeded
 
 ALL = [VP(), VP(0.1, 2.0), Cosine(), VE(), VE(10.0, 1.5), FlowMatching()]
@@ -200,3 +205,68 @@ def test_a_schedule_says_where_to_start(schedule):
     assert float(x.std() / schedule.sigma(start)) == pytest.approx(1.0, abs=4 / 8000**0.5)
     asked = torch.tensor([-5.0, 0.0, 5.0], dtype=torch.float64)
     assert_close(schedule.log_snr(schedule.time_of(asked)), asked, rtol=1e-9, atol=1e-9)
+
+
+@dataclass(frozen=True)
+class Counted(Schedule, fixed=True):
+    """Counts how often alpha is computed."""
+
+    rate: float = 1.0
+    asked: ClassVar[list] = []
+
+    def alpha(self, t):
+        Counted.asked.append(float(unit_time(t)))
+        return (-self.rate * unit_time(t)).exp()
+
+    def sigma(self, t):
+        return unit_time(t) * 1.0
+
+
+def test_a_fixed_schedule_computes_each_time_once():
+    Counted.asked.clear()
+    for t in (0.5, torch.tensor(0.5), torch.tensor(0.5, dtype=torch.float64), 0.25, 0.5, 1, 1.0):
+        assert Counted().alpha(t) == math.exp(-float(t))
+        Counted().log_snr(t)
+    assert Counted.asked == [0.5, 0.25, 1.0]
+    assert Counted(2.0).alpha(0.5) == math.exp(-1.0)  # another one
+
+
+def test_what_is_remembered_is_nobodys():
+    """Neither a caller's changes nor its modes come back to another."""
+    vp, fresh = VP(), float(VP().sigma(0.3))
+    vp.sigma(0.3).mul_(7)
+    assert float(VP().sigma(0.3)) == fresh
+    with torch.inference_mode():
+        VP(beta_max=19.0).sigma(0.4)
+    x = torch.ones((), dtype=torch.float64, requires_grad=True)
+    (VP(beta_max=19.0).sigma(0.4) * x).backward()
+    assert x.grad == VP(beta_max=19.0).sigma(0.4)
+
+
+@pytest.mark.usefixtures("unchecked")
+def test_what_may_change_is_not_remembered():
+    t = torch.tensor(0.5, dtype=torch.float64, requires_grad=True)
+    assert VP().alpha(t).requires_grad
+    assert torch.func.grad(VP().alpha)(t.detach()) < 0
+    beta = torch.tensor(20.0, dtype=torch.float64)
+    vp = VP(beta_max=beta)
+    before = vp.alpha(0.5)
+    beta.mul_(0.5)
+    assert vp.alpha(0.5) > before
+
+    class Mine(VP):
+        def alpha(self, t):
+            return self.factor * VP().alpha(t)
+
+    Mine.factor = 1.0
+    one = Mine().log_snr(0.5)
+    Mine.factor = 0.5
+    assert Mine().log_snr(0.5) < one
+
+
+@pytest.mark.parametrize("schedule", [VP(), Cosine(), VE(), FlowMatching()], ids=str)
+def test_remembered_scales_are_the_scales_of_a_grid(schedule):
+    grid = torch.linspace(0.1, 0.9, 5, dtype=torch.float64)
+    for name in ("alpha", "sigma", "variance", "log_snr"):
+        scale = getattr(schedule, name)
+        torch.testing.assert_close(torch.stack([scale(t) for t in grid]), scale(grid))

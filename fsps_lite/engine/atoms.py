@@ -13,27 +13,45 @@ from torch import Tensor
 from fsps_lite import checks
 from fsps_lite.denoising import SMALLEST, DenoisingPosterior
 from fsps_lite.engine import attention, precision
-from fsps_lite.engine.attention import Attended, attend
+from fsps_lite.engine.attention import Attended, Keys
 from fsps_lite.engine.draws import pick
+from fsps_lite.engine.runs import attend_in_runs, exponentials
 from fsps_lite.types import LogDensity, Scale, State
 
 BLOCK = 4096  # atoms that are turned to float64 at a time
+FEW = 2**20  # weights, of all rows: they are kept from the mean to the covariance
+KEPT = 2**23  # numbers: of more, a second copy in memory costs more than to make it anew
 PAIRS = 256  # products of two coordinates of y in memory at a time, for each atom of a block
 
 
 class Centred:
-    """Atoms about their mean, subtracted in float64, block by block; kept in each arithmetic."""
+    """Atoms about their mean, subtracted in float64, block by block; a few are kept so."""
 
     def __init__(self, atoms: Float[Tensor, "N d"]):
         self.atoms = atoms
         sums = (block.double().sum(0) for block in atoms.split(BLOCK))
         self.centre = sum(sums, atoms.new_zeros((), dtype=torch.float64)) / len(atoms)
-        self.squares = torch.cat([rest.square().sum(-1) for _, rest in self._blocks()])
+        squares, tops = zip(*(_sizes(block) for block in self._blocks), strict=True)
+        self.squares = torch.cat(squares)
         self.radius = float(self.squares.detach().max().sqrt())
+        self.largest = max(tops)  # of their coordinates
         self.size = self.radius + float(self.centre.detach().norm())  # no atom is larger
 
-    def keys(self, dtype: torch.dtype) -> Float[Tensor, "N d"]:
+    def keys(self, dtype: torch.dtype) -> Keys:
+        """Kept if they are few; else made of the atoms again, of as many as are asked for."""
+        if self.atoms.numel() > KEPT:
+            return Converted(self.atoms, self.centre, dtype)
         return self._exact if dtype == torch.float64 else self._rounded
+
+    def products(self, queries: Float[Tensor, "*batch d"]) -> Float[Tensor, "*batch N"]:
+        """queries keys', in float64."""
+        keys = self.keys(torch.float64)
+        parts = [queries @ keys[rows].mT for rows in attention.slices(len(keys), self.run(keys))]
+        return torch.cat(parts, -1) if len(parts) > 1 else parts[0]
+
+    def run(self, keys: Keys) -> int:
+        """How many of them to ask for at a time."""
+        return len(keys) if isinstance(keys, Tensor) else BLOCK
 
     @cached_property
     def _exact(self) -> Float[Tensor, "N d"]:
@@ -41,15 +59,11 @@ class Centred:
 
     @cached_property
     def _rounded(self) -> Float[Tensor, "N d"]:
-        rounded = torch.empty_like(self.atoms)
-        for rows, rest in self._blocks():
-            rounded[rows] = rest.to(rounded.dtype)
-        return rounded
+        return torch.cat([block.to(self.atoms.dtype) for block in self._blocks])
 
-    def _blocks(self) -> Iterator[tuple[slice, Tensor]]:
-        for i in range(0, len(self.atoms), BLOCK):
-            rows = slice(i, i + BLOCK)
-            yield rows, self.atoms[rows].double() - self.centre
+    @property
+    def _blocks(self) -> Iterator[Tensor]:
+        return (block.double() - self.centre for block in self.atoms.split(BLOCK))
 
     def question(
         self, x: State, log_weights: Float[Tensor, "N"], alpha: Scale, sigma: Scale
@@ -59,9 +73,24 @@ class Centred:
         return (x - alpha * self.centre).mul_(alpha / sigma**2), bias
 
 
+@dataclass(frozen=True)
+class Converted:
+    """The same, converted block by block when they are asked for: no copy of them all exists."""
+
+    atoms: Float[Tensor, "N d"]
+    centre: Float[Tensor, "d"]
+    dtype: torch.dtype
+
+    def __len__(self) -> int:
+        return len(self.atoms)
+
+    def __getitem__(self, rows: slice) -> Float[Tensor, "n d"]:
+        return (self.atoms[rows].double() - self.centre).to(self.dtype)
+
+
 @dataclass(frozen=True, eq=False)
 class AtomPosterior(DenoisingPosterior):
-    """An atom, by the softmax of the logits; in float32 inside where that is exact enough."""
+    """An atom, by the softmax of the logits; in float32 inside, all or the values, where it may."""
 
     centred: Centred
     log_weights: Float[Tensor, "N"]
@@ -107,19 +136,17 @@ class AtomPosterior(DenoisingPosterior):
 
         In float64, because the square of the mean is subtracted from a mean of squares.
         """
-        seen = matrix.double() @ self.centred.keys(torch.float64).mT
-        packed = [_second_moments(seen, columns) for _, columns in self._weights(self._keys)]
+        seen = self.centred.products(matrix.double())
+        parts = [_moments(seen, columns) for _, columns in self._weights(self._keys)]
+        first, second = (torch.cat(part) for part in zip(*parts, strict=True))
         m = len(matrix)
-        i, j = torch.triu_indices(m, m, device=seen.device)
-        pair = i.new_zeros(m, m)
-        pair[i, j] = pair[j, i] = torch.arange(len(i), device=seen.device)
-        return torch.cat(packed)[:, pair].reshape(*self.x.shape[:-1], m, m)
+        return unpacked(first, second).reshape(*self.x.shape[:-1], m, m)
 
     def logits(self, rows: slice | EllipsisType = ...) -> Float[Tensor, "*batch N"]:
         """Whose softmax is p(atom_i | x_t = x), in float64: all of them, for some of the rows."""
         x, scales = self._x[rows], (self.alpha, self.sigma)
         queries, bias = self.centred.question(x, self.log_weights, *scales)
-        return queries @ self.centred.keys(torch.float64).mT + bias
+        return self.centred.products(queries) + bias
 
     def _draw(self, generator: torch.Generator) -> State:
         """An atom, by the softmax of the logits."""
@@ -139,23 +166,66 @@ class AtomPosterior(DenoisingPosterior):
         return queries.reshape(-1, self.x.shape[-1]).to(self.arithmetic), bias
 
     @property
-    def _keys(self) -> Tensor:
+    def _keys(self) -> Keys:
         return self.centred.keys(self.arithmetic)
 
-    @property
+    @cached_property
     def arithmetic(self) -> torch.dtype:
-        """What the sums over atoms are computed in."""
-        atoms, radius = self.centred.atoms, self.centred.radius
-        return precision.arithmetic(atoms.dtype, len(atoms), radius, self.alpha, self.sigma)
+        """What the logits are computed in."""
+        return precision.arithmetic(*self._kind, self.centred.radius, self.alpha, self.sigma)
+
+    @property
+    def arithmetic_of_values(self) -> torch.dtype:
+        """What the weights, and the averages by them, are computed in."""
+        return precision.of_values(*self._kind, self.centred.largest, self.alpha, self.sigma)
+
+    @property
+    def _kind(self) -> tuple[torch.dtype, int, int]:
+        count, dim = self.centred.atoms.shape
+        return self.centred.atoms.dtype, count, dim
 
     @cached_property
     def _attended(self) -> Attended:
-        (queries, bias), keys = self._question, self._keys
-        return attend(queries, keys, keys, bias)
+        return self._over_all()
 
-    def _weights(self, keys: Tensor) -> Iterator[tuple[slice, Iterator[tuple[slice, Tensor]]]]:
+    def _over_all(self) -> Attended:
+        """Of all atoms, in the arithmetic that is exact enough."""
+        (queries, bias), keys = self._question, self._keys
+        if isinstance(keys, Tensor) and self._few(keys):
+            return self._few_attended[1]
+        if self.arithmetic != torch.float64:
+            return attend_in_runs(queries, keys, bias, precision.RUN)
+        if self.arithmetic_of_values == torch.float64:
+            return attend_in_runs(queries, keys, bias, self.centred.run(keys))
+        values = self.centred.keys(torch.float32)
+        return attend_in_runs(queries, keys, bias, precision.RUN, values=values)
+
+    def _few(self, keys: Tensor) -> bool:
+        """Whether all weights are few enough to be kept for the covariance too."""
+        few = len(keys) >= precision.FEW and keys.shape[-1] >= precision.WIDE
+        few &= keys.dtype == torch.float64 and 0 < len(keys) * self._question[0].shape[0] <= FEW
+        return few and attention.plain(self._question[0], keys, self._question[1])
+
+    @cached_property
+    @attention.flushed()
+    def _few_attended(self) -> tuple[Float[Tensor, "B N"], Attended]:
+        """p(atom | x_t = x) of all rows at once, and the answer."""
+        (queries, bias), keys = self._question, self.centred.keys(torch.float64)[:]
+        weights, mass, top = exponentials(queries, keys, bias)
+        weights.mul_(1 / mass)
+        return weights, Attended(weights @ keys, (mass.log() + top).squeeze(-1))
+
+    def _weights(self, keys: Keys) -> Iterator[tuple[slice, Iterator[tuple[slice, Tensor]]]]:
         queries, bias = self._question
+        if "_few_attended" in vars(self):
+            return iter([(slice(None), iter([(slice(None), self._few_attended[0])]))])
         return attention.weights(queries, keys, bias, self._attended.log_sum)
+
+
+def _sizes(block: Float[Tensor, "n d"]) -> tuple[Float[Tensor, "n"], float]:
+    """|a|^2 of each, and the largest coordinate of any."""
+    low, high = block.detach().aminmax()
+    return block.square().sum(-1), float(torch.maximum(-low, high))
 
 
 def _weighted(w: Tensor, keys: Tensor, v: Tensor, mean: Tensor) -> Tensor:
@@ -164,17 +234,34 @@ def _weighted(w: Tensor, keys: Tensor, v: Tensor, mean: Tensor) -> Tensor:
     return share @ keys - share.sum(-1, keepdim=True) * mean
 
 
-def _second_moments(
+def _moments(
     seen: Float[Tensor, "m N"], columns: Iterator[tuple[slice, Tensor]]
-) -> Float[Tensor, "b pairs"]:
-    """The covariances of each pair of rows of ``seen``, under the weights of each point."""
-    i, j = torch.triu_indices(len(seen), len(seen), device=seen.device)
+) -> tuple[Float[Tensor, "b m"], Float[Tensor, "b pairs"]]:
+    """Means of the rows of ``seen``, and of their products, under the weights of each point."""
     mass = first = second = seen.new_zeros(())
     for atoms, w in columns:
-        w, y = w.double(), seen[:, atoms]
-        chunks = zip(i.split(PAIRS), j.split(PAIRS), strict=True)
-        mass = mass + w.sum(-1, keepdim=True)
-        first = first + w @ y.mT
-        second = second + torch.cat([w @ y[a].mul_(y[b]).mT for a, b in chunks], dim=-1)
-    mean = first / mass
-    return second / mass - mean[:, i] * mean[:, j]
+        w = w.double()
+        means, squares = moments(seen[:, atoms], w)
+        mass, first, second = mass + w.sum(-1, keepdim=True), first + means, second + squares
+    return first / mass, second / mass
+
+
+def moments(
+    seen: Float[Tensor, "m n"], w: Float[Tensor, "b n"]
+) -> tuple[Float[Tensor, "b m"], Float[Tensor, "b pairs"]]:
+    """sum_i w_i y_i and, of each pair of coordinates of y once, sum_i w_i y_i y_i'."""
+    i, j = torch.triu_indices(len(seen), len(seen), device=seen.device)
+    chunks = zip(i.split(PAIRS), j.split(PAIRS), strict=True)
+    squares = [w @ seen[a].mul_(seen[b]).mT for a, b in chunks]
+    return w @ seen.mT, torch.cat(squares, dim=-1)
+
+
+def unpacked(
+    first: Float[Tensor, "b m"], second: Float[Tensor, "b pairs"]
+) -> Float[Tensor, "b m m"]:
+    """The covariances of means and of products: of each pair of coordinates once."""
+    m = first.shape[-1]
+    i, j = torch.triu_indices(m, m, device=first.device)
+    pair = i.new_zeros(m, m)
+    pair[i, j] = pair[j, i] = torch.arange(len(i), device=first.device)
+    return (second - first[:, i] * first[:, j])[:, pair]

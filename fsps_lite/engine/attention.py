@@ -5,11 +5,12 @@ logarithms of weights the bias: attention (Vaswani et al., 2017), so its fast ke
 of it streams: no more than ``BLOCK`` logits exist at a time, however many points and atoms meet.
 """
 
+import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
@@ -17,7 +18,18 @@ from torch import Tensor
 from fsps_lite import checks
 
 BLOCK = 2**20  # logits in memory at a time: 4 MB of float32, which stays in the cache
+FEW = 2**14  # logits of few atoms, for which one block is better than several
+DENORMAL = torch.tensor(2.0**-1074, dtype=torch.float64, device="cpu")
 ROWS = 256  # of a block, at most: enough for a matrix product to be fast
+
+
+@runtime_checkable
+class Keys(Protocol):
+    """Atoms that are handed out run by run: a tensor, or what computes each run when asked."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, rows: slice, /) -> Tensor: ...
 
 
 @dataclass(frozen=True)
@@ -36,7 +48,7 @@ class Attended:
 @contextmanager
 def flushed() -> Iterator[None]:
     """Weights below 1e-308 (in float32, 1e-38) count as 0: on a CPU they cost ten times as much."""
-    before = bool(torch.tensor(2.0**-1074, dtype=torch.float64, device="cpu") * 1.0 == 0)
+    before = bool(DENORMAL * 1.0 == 0)
     torch.set_flush_denormal(True)
     try:
         yield
@@ -70,28 +82,30 @@ def merge(parts: Sequence[Attended]) -> Attended:
 
 
 def weights(
-    queries: Tensor, keys: Tensor, bias: Tensor, log_sum: Tensor
+    queries: Tensor, keys: Keys, bias: Tensor, log_sum: Tensor
 ) -> Iterator[tuple[slice, Iterator[tuple[slice, Tensor]]]]:
     """The softmax itself, block by block: rows of points, and for them (atoms, weights) in turn."""
     shift = bias.max()
     bias, level = (bias - shift).to(queries.dtype), (log_sum - shift).to(queries.dtype)
-    for rows in _slices(len(queries), _rows(len(queries))):
+    for rows in slices(len(queries), min(BLOCK, max(ROWS, FEW // len(keys)))):
         yield rows, _columns(queries[rows], keys, bias, level[rows])
 
 
 def _columns(
-    queries: Tensor, keys: Tensor, bias: Tensor, level: Tensor
+    queries: Tensor, keys: Keys, bias: Tensor, level: Tensor
 ) -> Iterator[tuple[slice, Tensor]]:
-    for atoms in _slices(len(keys), BLOCK // max(1, len(queries))):
+    least = math.log(torch.finfo(queries.dtype).tiny)  # exp of less takes ten times as long
+    for atoms in slices(len(keys), BLOCK // max(1, len(queries))):
         logits = torch.addmm(bias[atoms], queries, keys[atoms].mT)
-        yield atoms, logits.sub_(level.unsqueeze(-1)).exp_()  # in place: memory is what takes time
+        logits.sub_(level.unsqueeze(-1))  # in place: memory is what takes time
+        yield atoms, logits.clamp_min_(least).exp_()
 
 
 def _by_products(queries: Tensor, keys: Tensor, values: Tensor, bias: Tensor) -> Attended:
     """Two matrix products a block, merged: on any device, with any values, differentiable."""
     answers = []
-    for rows in _slices(len(queries), _rows(len(queries))):
-        columns = _slices(len(keys), BLOCK // max(1, len(queries[rows])))
+    for rows in slices(len(queries), _rows(len(queries))):
+        columns = slices(len(keys), BLOCK // max(1, len(queries[rows])))
         parts = [_softmax(queries[rows], keys[c], values[c], bias[c]) for c in columns]
         answers.append(merge(parts) if len(parts) > 1 else parts[0])
     means, log_sums = [a.mean for a in answers], [a.log_sum for a in answers]
@@ -127,12 +141,17 @@ KERNEL: Any = getattr(torch.ops.aten, "_scaled_dot_product_flash_attention_for_c
 
 def _suits_fused(queries: Tensor, keys: Tensor, values: Tensor, bias: Tensor) -> bool:
     """Not for no rows, nor for no weight anywhere: it divides by zero, or answers 0."""
-    learning = torch.is_grad_enabled() and any(v.requires_grad for v in (queries, keys, bias))
-    if learning or queries.device.type != "cpu" or values.shape != keys.shape:
+    if not plain(queries, keys, bias) or values.shape != keys.shape:
         return False
-    if not len(queries) or checks.transformed(queries) or bool((bias == -torch.inf).all()):
+    if not len(queries) or bool((bias == -torch.inf).all()):
         return False
     return _works(queries.dtype)
+
+
+def plain(queries: Tensor, *others: Tensor) -> bool:
+    """On a CPU, with no gradient to come, and not inside ``torch.func``."""
+    learning = torch.is_grad_enabled() and any(v.requires_grad for v in (queries, *others))
+    return not learning and queries.device.type == "cpu" and not checks.transformed(queries)
 
 
 @cache
@@ -150,13 +169,13 @@ def _works(dtype: torch.dtype) -> bool:
 
 def blocks(rows: int, keys: int) -> list[slice]:
     """Rows whose logits over all keys may be in memory at a time."""
-    return _slices(rows, BLOCK // keys)
+    return slices(rows, BLOCK // keys)
 
 
 def _rows(count: int) -> int:
     return max(1, min(count, ROWS, BLOCK))
 
 
-def _slices(count: int, size: int) -> list[slice]:
+def slices(count: int, size: int) -> list[slice]:
     size = max(1, size)
     return [slice(i, i + size) for i in range(0, max(count, 1), size)]

@@ -15,6 +15,8 @@ from fsps_lite.denoising import SMALLEST, DenoisingPosterior
 from fsps_lite.engine import attention, precision
 from fsps_lite.engine.atoms import AtomPosterior, Centred
 from fsps_lite.engine.draws import pick
+from fsps_lite.engine.pruned import PrunedPosterior, pays
+from fsps_lite.engine.tree import planted
 from fsps_lite.types import LogDensity, Scale, State
 
 NATS = 50.0  # an atom whose weight is this much below the largest does not count
@@ -95,17 +97,23 @@ class NearAtoms(NearPosterior):
     log_weights: Float[Tensor, "N"]
 
     def _near(self, x: Float[Tensor, "r d"]) -> tuple[Tensor, Tensor]:
-        scales, keys = (self.alpha, self.sigma), self.centred.keys(torch.float64)
+        scales, count = (self.alpha, self.sigma), len(self.centred.atoms)
         queries, bias = self.centred.question(x, self.log_weights, *scales)
-        rough = queries @ keys.mT + bias
+        rough = self.centred.products(queries) + bias
         lowest = rough.amax(-1) - NATS - 2 * self._rounding(queries)
         traced = checks.transformed(rough)  # such a tensor does not tell its numbers
-        some = len(keys) if traced else int((rough >= lowest.unsqueeze(-1)).sum(-1).max())
+        some = count if traced else int((rough >= lowest.unsqueeze(-1)).sum(-1).max())
         index = rough.topk(max(1, some), -1).indices
         atoms = self.centred.atoms[index].double()
         z = (atoms - x.unsqueeze(-2) - (1 - self.alpha) * atoms) / self.sigma  # exact near x
         log_weights = self.log_weights.double().log_softmax(0)[index]
         return z, log_weights - z.square().sum(-1) / 2
+
+    @property
+    def dropped(self) -> LogDensity:
+        """Each atom that does not count has e^-NATS of the share of another."""
+        share = len(self.centred.atoms) * math.exp(-NATS)
+        return self.x.new_full(self.x.shape[:-1], share)
 
     def _rounding(self, queries: Float[Tensor, "r d"]) -> Float[Tensor, "r"]:
         """What the products may be wrong by, in nats."""
@@ -122,9 +130,15 @@ class NearAtoms(NearPosterior):
 def known(
     x: State, alpha: Scale, sigma: Scale, centred: Centred, log_weights: Float[Tensor, "N"]
 ) -> DenoisingPosterior:
-    """What is known of an atom: by products, or by differences where products cancel."""
+    """What is known of an atom: by products, or by differences where products cancel.
+
+    Of many atoms by those alone that may count, where that pays.
+    """
     checks.number("sigma", sigma, "prior.denoise(x, alpha=0.8, sigma=0.6)", least=0.0)
     sizes = centred.size, centred.radius
     if sigma >= SMALLEST and precision.cancels(*sizes, alpha, sigma):
         return NearAtoms(x, alpha, sigma, centred, log_weights)
+    if sigma >= SMALLEST and pays(x, alpha, sigma, centred, log_weights):
+        tree = planted(centred, log_weights)
+        return PrunedPosterior(x, alpha, sigma, centred, log_weights, tree)
     return AtomPosterior(x, alpha, sigma, centred, log_weights)

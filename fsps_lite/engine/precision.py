@@ -8,24 +8,57 @@ UNIT = 2.0**-24  # the relative rounding of float32
 DOUBLE = 2.0**-53  # that of float64
 ERROR = 1e-6  # what the score may be wrong by, over the largest score
 FEW = 256  # atoms: below, float64 costs nothing that one could notice
+WIDE = 16  # dimensions: in fewer, sums of float32 err by up to sqrt(N) roundings
+RUN = 2048  # terms of a sum in float32, at most; of such sums, one in float64
 
 
 def arithmetic(
-    dtype: torch.dtype, count: int, radius: float, alpha: Scale, sigma: Scale
+    dtype: torch.dtype, count: int, dim: int, radius: float, alpha: Scale, sigma: Scale
 ) -> torch.dtype:
-    """Float32 where the rounding of the logits cannot show, else float64.
+    """Float32 where neither the logits nor the sums can show its rounding, else float64.
 
     A logit is alpha (x - alpha c).(a - c) / sigma^2 and more, c the centre of the atoms: rounding
     moves it by about  UNIT (alpha radius / sigma)^2,  radius the largest |a - c|. A wrong logit
     moves the mean within the atoms that compete for x_t, which lie within a few sigma / alpha of
     each other, so the score, over the largest score, errs by no more than this; measured, by half
     of it. Where the bound is above ``ERROR``, as it is near t = 0, the answer is float64; and for
-    float64 atoms always. A matrix product that somebody has allowed to be less exact than float32
-    is not trusted at all.
+    float64 atoms always.
+
+    The sum over atoms rounds too. In few dimensions a matrix product adds its terms one after the
+    other, and the error grows with their number: below ``WIDE`` dimensions the answer is float64.
+    In more it adds many side by side, and sums of ``RUN`` terms, themselves summed in float64,
+    leave at most 3 UNIT alpha radius / sigma: less than ``ERROR`` wherever the bound of the logits
+    is. A matrix product that somebody has allowed to be less exact than float32 is not trusted.
     """
     bound = UNIT * float(alpha * radius / sigma) ** 2
-    single = dtype == torch.float32 and count >= FEW and bound <= ERROR
-    return torch.float32 if single and _matmul_is_float32() else torch.float64
+    single = _may_be_single(dtype, count, dim) and bound <= ERROR
+    return torch.float32 if single else torch.float64
+
+
+def of_values(
+    dtype: torch.dtype, count: int, dim: int, largest: float, alpha: Scale, sigma: Scale
+) -> torch.dtype:
+    """Of the weights and the values, where the logits are in float64."""
+    single = largest <= room_for_values(dtype, count, dim, alpha, sigma)
+    return torch.float32 if single else torch.float64
+
+
+def room_for_values(dtype: torch.dtype, count: int, dim: int, alpha: Scale, sigma: Scale) -> float:
+    """The largest coordinate, of an atom from the centre, that float32 bears; below 0 if none.
+
+    A value rounds by UNIT times its size, and the score, over 1 / sigma, by alpha / sigma times
+    that, times the 2.5 by which sums of ``RUN`` terms grow at most (measured). The rounding of a
+    weight is that of its logit, less the largest: UNIT p |log p|, which is less than UNIT.
+    """
+    if not _may_be_single(dtype, count, dim):
+        return -1.0
+    return ERROR / (2.5 * UNIT) * float(sigma / alpha)
+
+
+def _may_be_single(dtype: torch.dtype, count: int, dim: int) -> bool:
+    """Whether anything may be computed in float32 at all."""
+    enough = dtype == torch.float32 and count >= FEW and dim >= WIDE
+    return enough and _matmul_is_float32()
 
 
 def cancels(size: float, radius: float, alpha: Scale, sigma: Scale) -> bool:

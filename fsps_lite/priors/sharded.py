@@ -187,6 +187,11 @@ class ShardedPosterior(DenoisingPosterior):
         """p(the atom is one of this rank | x_t = x)."""
         return self._merged[2]
 
+    @property
+    def dropped(self) -> LogDensity:
+        """Of all ranks together."""
+        return self._averaged(self._part.dropped)
+
     def _cov_product(self, v: State) -> State:
         """The covariance within ranks, plus the one between their means."""
         apart = self._part.mean - self._mean
