@@ -4,6 +4,7 @@ Against brute force over all atoms, in float64.
 """
 
 import math
+import pickle
 from dataclasses import replace
 
 import pytest
@@ -275,8 +276,18 @@ def test_of_many_numbers_no_second_copy_is_kept(monkeypatch):
     monkeypatch.setattr(tree, "KEPT", 0)
     made = asked(prior, x, 0.9, 0.2)
     assert torch.equal(made.score, first)
-    assert "_exact" in vars(kept.tree)
-    assert "_exact" not in vars(made.tree)
+    assert kept.tree._kept
+    assert not made.tree._kept
+
+
+def test_a_copy_in_another_process_plants_its_own():
+    prior = prior_of("clustered", n=400)
+    x = prior.atoms[:50]
+    before = prior.given(x, 1.0, 0.05).score
+    copy = pickle.loads(pickle.dumps(prior))
+    assert "_tree" in vars(prior._centred)
+    assert "_tree" not in vars(copy._centred)
+    assert torch.equal(copy.given(x, 1.0, 0.05).score, before)
 
 
 def test_who_decides():
