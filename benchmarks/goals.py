@@ -109,9 +109,14 @@ def conditioned(data: patches.Patches, which: int, noise_std: float) -> Row:
         tree, whole = in_turn(run, 1)
         ratios.append(whole / tree)
         apart.append(float((ends[-1] - ends[-2]).abs().max() / ends[-1].abs().max()))
+    with dense():  # what rounding alone does to a run in float32
+        x = torch.nextafter(x, x + 1)
+        run()
+    moved = float((ends[-1] - ends[-2]).abs().max() / ends[-1].abs().max())
     share, dropped = looked_at(data.prior.condition(likelihood))
     asked = ">= 10 times, < 1e-17, 1e-6" if share <= 0.04 else ">= 4 times, < 1e-17, 1e-6"
     found = f"{statistics.median(ratios):.1f} times, {dropped:.0e}, {max(apart):.0e}"
+    found += f" (dense, of an x moved in its last digit: {moved:.0e})"
     return Row(f"conditioned patches, {share:.1%} of pairs, 50 steps", asked, found)
 
 
