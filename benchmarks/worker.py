@@ -15,11 +15,6 @@ import torch
 import fsps_lite as fl
 
 SIGMAS = (1.0, 2.0, 4.0, 6.0)  # over alpha: steps that were float64, and need it no longer
-GALLERY = (
-    "two_atoms",
-    "trimodal",
-    "squared",
-)
 
 
 def time_at(ratio: float) -> float:
@@ -69,11 +64,6 @@ def diagnosis(name: str) -> Callable[[], object]:
     """A report on one problem of the gallery."""
     problem, seeds = getattr(fl.problems, name)(), count()
     return lambda: fl.diagnose(problem, fl.DPS, seed=next(seeds), n=2000, steps=250)
-
-
-def million() -> Callable[[], object]:
-    """A score of a million atoms of 256 numbers, that lie in a file, and the memory it takes."""
-    raise NotImplementedError
 
 
 CASES = {"wide": wide, "dps": dps, "ancestral": ancestral}

@@ -6,6 +6,8 @@ import pytest
 import torch
 from torch.testing import assert_close
 
+import fsps_lite as fl
+from benchmarks import beside, goals, worker
 from benchmarks.__main__ import grid, row
 from benchmarks.case import METHODS, MOST, Case, Setup
 from benchmarks.figure import scaling
@@ -80,3 +82,40 @@ def test_the_tables_of_the_page_are_what_was_measured():
 
     for name, text in page.tables().items():
         assert (page.HERE / name).read_text() == text, "run: python -m benchmarks.page"
+
+
+def test_the_goals_are_held_against_sums_as_written():
+    g = torch.Generator().manual_seed(0)
+    atoms = torch.randn(300, 3, generator=g)
+    known = fl.Diffusion(fl.Empirical.from_samples(atoms), fl.VP())
+    x = known.sample(5, 0.4, generator=g)
+    assert_close(
+        goals.as_written(atoms, x, 0.4), known.score(x, 0.4).double(), rtol=1e-5, atol=1e-5
+    )
+
+
+@pytest.mark.parametrize("ratio", [0.0055, 0.3, 6.0])
+def test_a_step_is_where_the_noise_is_that_large(ratio):
+    t = worker.time_at(ratio)
+    assert float(fl.VP().sigma(t) / fl.VP().alpha(t)) == pytest.approx(ratio)
+
+
+def test_without_a_tree_all_atoms_are_summed_over():
+    g = torch.Generator().manual_seed(0)
+    prior = fl.Empirical.from_samples(torch.randn(20_000, 2, generator=g))
+    x = prior.sample(300, generator=g)
+    assert prior.given(x, 1.0, 0.01).visited < 0.5
+    with goals.dense():
+        assert not hasattr(prior.given(x, 1.0, 0.01), "visited")
+    assert prior.given(x, 1.0, 0.01).visited < 0.5
+
+
+@pytest.mark.parametrize("name", worker.CASES)
+def test_what_is_timed_beside_an_older_library_runs(name):
+    assert worker.case(name)() is not None
+
+
+def test_a_commit_that_is_not_there_is_said_to_be():
+    rows = list(beside.Beside("0" * 40).rows())
+    assert len(rows) == len(beside.CASES)
+    assert {measured for _, _, measured in rows} == {"not measured: the commit is not here"}

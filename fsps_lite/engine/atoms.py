@@ -31,11 +31,13 @@ class Centred:
         self.atoms = atoms
         sums = (block.double().sum(0) for block in atoms.split(BLOCK))
         self.centre = sum(sums, atoms.new_zeros((), dtype=torch.float64)) / len(atoms)
-        squares, tops = zip(*(_sizes(block) for block in self._blocks), strict=True)
-        self.squares = torch.cat(squares)
+        self.squares, self.largest = self._sizes()
         self.radius = float(self.squares.detach().max().sqrt())
-        self.largest = max(tops)  # of their coordinates
         self.size = self.radius + float(self.centre.detach().norm())  # no atom is larger
+
+    def __getstate__(self) -> dict[str, object]:
+        """Without the tree, which another process plants for itself, where it pays."""
+        return {name: kept for name, kept in vars(self).items() if name != "_tree"}
 
     def keys(self, dtype: torch.dtype) -> Keys:
         """Kept if they are few; else made of the atoms again, of as many as are asked for."""
@@ -52,6 +54,18 @@ class Centred:
     def run(self, keys: Keys) -> int:
         """How many of them to ask for at a time."""
         return len(keys) if isinstance(keys, Tensor) else BLOCK
+
+    def _sizes(self) -> tuple[Float[Tensor, "N"], float]:
+        """|a|^2 of each, and the largest coordinate of any.
+
+        Written into one tensor: small ones that stay would leave holes in the memory.
+        """
+        squares, largest = self.atoms.new_empty(len(self.atoms), dtype=torch.float64), 0.0
+        for k, block in enumerate(self._blocks):
+            ends = block.detach().aminmax()
+            largest = max(largest, float(-ends[0]), float(ends[1]))
+            squares[k * BLOCK : k * BLOCK + len(block)] = block.square().sum(-1)
+        return squares, largest
 
     @cached_property
     def _exact(self) -> Float[Tensor, "N d"]:
@@ -220,12 +234,6 @@ class AtomPosterior(DenoisingPosterior):
         if "_few_attended" in vars(self):
             return iter([(slice(None), iter([(slice(None), self._few_attended[0])]))])
         return attention.weights(queries, keys, bias, self._attended.log_sum)
-
-
-def _sizes(block: Float[Tensor, "n d"]) -> tuple[Float[Tensor, "n"], float]:
-    """|a|^2 of each, and the largest coordinate of any."""
-    low, high = block.detach().aminmax()
-    return block.square().sum(-1), float(torch.maximum(-low, high))
 
 
 def _weighted(w: Tensor, keys: Tensor, v: Tensor, mean: Tensor) -> Tensor:

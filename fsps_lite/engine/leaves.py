@@ -55,8 +55,8 @@ class Leaves:
         index, ends = torch.from_numpy(order), list(zip(edges, edges[1:], strict=False))
         seen, log_w = seen[index], log_w[index]
         boxes = [torch.stack(seen[a:b].aminmax(dim=0)) for a, b in ends]
-        balls = [_ball(atoms[index[a:b]].double() - centre) for a, b in ends]
-        centres, radii, largest = (torch.stack(part) for part in zip(*balls, strict=True))
+        rests = (atoms[index[a:b]].detach().double() - centre for a, b in ends)
+        centres, radii, largest = _balls(rests, len(ends), centre)
         masses = torch.stack([log_w[a:b].logsumexp(0) for a, b in ends])
         low, high = torch.stack(boxes, 1)
         slack = SLACK * torch.maximum(-low, high).max()
@@ -93,11 +93,19 @@ def _seen(places: Float[Tensor, "n d"], directions: Float[Tensor, "d k"]) -> Flo
     return torch.cat([along, across.unsqueeze(-1)], -1)
 
 
-def _ball(rest: Float[Tensor, "n d"]) -> tuple[Tensor, Tensor, Tensor]:
-    """The mean of the atoms, the distance of the furthest, and the largest coordinate from it."""
-    centre = rest.mean(0)
-    apart = rest.sub_(centre)
-    return centre, apart.square().sum(-1).max().sqrt(), apart.abs().max()
+def _balls(rests: Iterator[Tensor], count: int, like: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Of each part: the mean, the distance of the furthest, and the largest coordinate from it.
+
+    Written into tensors that are there before: small ones that stay, between large ones that come
+    and go, leave holes in the memory.
+    """
+    centres, sizes = like.new_empty(count, len(like)), like.new_empty(2, count)
+    for k, rest in enumerate(rests):
+        torch.mean(rest, 0, out=centres[k])
+        apart = rest.sub_(centres[k]).abs_()
+        sizes[1, k] = apart.max()
+        sizes[0, k] = apart.square_().sum(-1).max().sqrt()
+    return centres, sizes[0], sizes[1]
 
 
 def _parted(

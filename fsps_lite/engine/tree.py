@@ -8,8 +8,10 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from fsps_lite.engine.atoms import KEPT, Centred
+from fsps_lite.engine.atoms import Centred
 from fsps_lite.engine.leaves import Leaves
+
+KEPT = 2**26  # numbers of all atoms: of more, no leaf is kept a second time, in float64
 
 
 @dataclass(frozen=True)
@@ -25,33 +27,46 @@ class Tree:
         return cls(leaves, centred.atoms.detach()[leaves.order])
 
     def keys(self, leaf: int, dtype: torch.dtype) -> Float[Tensor, "n d"]:
-        """The atoms of a leaf about its centre, which is taken off in float64."""
-        if self.atoms.numel() > KEPT:
-            return self._about(leaf).to(dtype)
-        return self._exact[leaf] if dtype == torch.float64 else self._rounded[leaf]
+        """The atoms of a leaf about its centre, which is taken off in float64.
+
+        Once for each leaf that is visited, unless the atoms are too many to be kept twice.
+        """
+        kept = self._kept.get((leaf, dtype))
+        if kept is None:
+            kept = self._about(leaf).to(dtype)
+            if self.atoms.numel() <= KEPT:
+                self._kept[leaf, dtype] = kept
+        return kept
 
     @cached_property
     def squares(self) -> Sequence[Float[Tensor, "_"]]:
-        """|a - c|^2 of each atom from the centre of its leaf."""
-        return [self._about(b).square().sum(-1) for b in range(len(self.leaves))]
+        """|a - c|^2 of each atom from the centre of its leaf.
+
+        Written into one tensor: many small ones between large ones that come and go would leave
+        holes in the memory, more of them than there are atoms.
+        """
+        squares = self._split(torch.empty_like(self.leaves.log_weights))
+        for leaf, part in enumerate(squares):
+            keys = self._about(leaf)
+            torch.sum(keys.square_(), -1, out=part)
+        return squares
 
     @cached_property
     def log_weights(self) -> Sequence[Float[Tensor, "_"]]:
-        sizes = torch.tensor(self.leaves.edges).diff().tolist()
-        parts: Sequence[Tensor] = self.leaves.log_weights.split(sizes)
-        return parts
+        return self._split(self.leaves.log_weights)
 
     @cached_property
-    def _exact(self) -> Sequence[Float[Tensor, "_ d"]]:
-        return [self._about(b) for b in range(len(self.leaves))]
-
-    @cached_property
-    def _rounded(self) -> Sequence[Float[Tensor, "_ d"]]:
-        return [keys.to(self.atoms.dtype) for keys in self._exact]
+    def _kept(self) -> dict[tuple[int, torch.dtype], Tensor]:
+        return {}
 
     def _about(self, leaf: int) -> Float[Tensor, "n d"]:
-        rows = slice(*self.leaves.edges[leaf : leaf + 2])
-        return self.atoms[rows].double() - (self.leaves.centre + self.leaves.centres[leaf])
+        atoms = self.atoms[slice(*self.leaves.edges[leaf : leaf + 2])]
+        return atoms - (self.leaves.centre + self.leaves.centres[leaf])
+
+    def _split(self, values: Float[Tensor, "A"]) -> Sequence[Float[Tensor, "_"]]:
+        sizes = torch.tensor(self.leaves.edges).diff().tolist()
+        parts: Sequence[Tensor] = values.split(sizes)
+        return parts
 
 
 def planted(centred: Centred, log_weights: Float[Tensor, "N"]) -> Tree:
