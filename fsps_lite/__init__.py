@@ -55,7 +55,7 @@ from fsps_lite.operators import (
     mask,
     projections,
 )
-from fsps_lite.partition import mode_weights
+from fsps_lite.partition import Partition, mode_weights
 from fsps_lite.priors import Denoiser, Empirical, GaussianMixture, ShardedEmpirical
 from fsps_lite.problems import Problem
 from fsps_lite.samplers import (
@@ -93,7 +93,7 @@ __version__ = "0.2.0"
 
 # fmt: off
 __all__ = [  # one paragraph for each room
-    "Problem", "digits", "problems",
+    "Partition", "Problem", "digits", "problems",
     "Likelihood", "Linear", "Noise", "Nonlinear", "blur", "downsample", "fourier_magnitude",
     "fourier_samples", "mask", "projections",
     "Denoiser", "DenoisingPosterior", "Diffusion", "Empirical", "GaussianMixture",

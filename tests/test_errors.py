@@ -26,6 +26,7 @@ from fsps_lite import (
     Likelihood,
     Linear,
     Nonlinear,
+    Partition,
     PiGDM,
     Problem,
     Schedule,
@@ -647,6 +648,33 @@ CASES = {
     "modes in another dimension": Case(lambda: mode_weights(LINE, MIXTURE), V, "x", "(5, 1)"),
     "modes in another dtype": Case(
         lambda: mode_weights(X.float(), MIXTURE), T, "x", "torch.float32"
+    ),
+    "parts of one name": Case(
+        lambda: Partition(("a", "a"), lambda x: x[:, 0].long()), V, "names", "('a', 'a')"
+    ),
+    "parts without a function": Case(lambda: Partition(("a",), None), T, "of", "None"),
+    "parts that are shares": Case(
+        lambda: Partition(("a",), lambda x: x[:, 0]).members(X), T, "of(x)", "torch.float64"
+    ),
+    "parts beyond the names": Case(
+        lambda: Partition(("a",), lambda x: torch.arange(len(x))).members(X), V, "of(x)", "0 to 2"
+    ),
+    "parts of the whole cloud": Case(
+        lambda: Partition(("a",), lambda x: torch.zeros(1).long()).members(X), V, "of(x)", "(1,)"
+    ),
+    "labels of few atoms": Case(
+        lambda: Partition.of_labels(X, torch.zeros(2).long(), names=["a"]),
+        V,
+        "labels",
+        "(2,)",
+        {"atoms": X, "labels": torch.zeros(3).long()},
+    ),
+    "a partition that is none": Case(
+        lambda: Problem("mine", MIXTURE, LIKELIHOOD, partition=["a"]),
+        T,
+        "partition",
+        "list",
+        {"prior": MIXTURE, "likelihood": LIKELIHOOD},
     ),
     # problems
     "a digit that is not there": Case(lambda: problems.digits_masked(index=97), V, "index", "97"),

@@ -18,9 +18,11 @@ from fsps_lite.guidance.matched import DIRECT
 from fsps_lite.measures import early_stopping, hallucination, mode_history, score_error
 from fsps_lite.measures.hallucinations import share_error
 from fsps_lite.measures.spread import spread_ratio, spreads, true_spread
-from fsps_lite.partition import mode_weights, true_weights
+from fsps_lite.measures.variations import multinomial_floor, total_variation_of_parts
+from fsps_lite.partition import Partition
 from fsps_lite.problems import Problem
 from fsps_lite.samplers import Trajectory
+from fsps_lite.types import State
 
 STOPS = 25  # times at which stopping early is tried, at most
 LOOKS = 100  # times at which modes are counted and scores compared, at most
@@ -35,24 +37,40 @@ def diverged(run: Run) -> Iterator[Finding]:
 
 def last_cloud(run: Run) -> Iterator[Finding]:
     """The last cloud, compared with as many draws of the true posterior."""
-    g, problem, x, modes = run.generator(2), run.problem, run.cloud, run.problem.modes
+    g, problem, x, parts = run.generator(2), run.problem, run.cloud, run.problem.parts
     if len(x) < 2:
         return
     truth = problem.posterior.sample(len(run.ended), run.stop, generator=g)
     yield Finding("distance", distance(x, truth, generator=g), unit="units of x", id="distance")
     ratio = spread_ratio(x, problem.posterior, run.stop)
     yield Finding("spread ratio at the end", ratio, id="spread_end", truth=1.0)
-    if modes is None:
+    if parts is None:
         return
-    shares, _ = mode_weights(x / problem.schedule.alpha(run.stop), modes)
-    known = true_weights(problem.posterior.prior, modes)
-    for k, (share, true) in enumerate(zip(shares.tolist(), known, strict=True), start=1):
-        value = Estimate(share, share_error(share, len(x)))
-        yield Finding(f"weight of mode {k}", value, id=f"weight_{k}", truth=true)
-    h = hallucination(x, truth, problem, run.stop, modes=modes, generator=g)
-    yield Finding("hallucinated prior modes", h.prior_modes, id="hallucinated_prior")
+    yield from weights(run, parts, truth)
+    h = hallucination(x, truth, problem, run.stop, modes=parts, generator=g)
+    yield Finding(f"hallucinated prior {parts.noun}s", h.prior_modes, id="hallucinated_prior")
     yield Finding("hallucinated likelihood modes", h.likelihood_only, id="hallucinated_likelihood")
     yield Finding("hallucinated nowhere", h.nowhere, id="hallucinated_nowhere")
+
+
+def weights(run: Run, parts: Partition, truth: State) -> Iterator[Finding]:
+    """The share of the cloud in each part, and the total variation between all parts.
+
+    ``truth`` are exact draws, for a posterior that does not know the weights of the parts. In the
+    total variation, the truth is what as many exact draws have on average: its multinomial floor.
+    """
+    n, alpha = len(run.cloud), run.problem.schedule.alpha(run.stop)
+    shares, known = parts.shares(run.cloud / alpha)[0], parts.weights(run.problem.posterior.prior)
+    for k, name in enumerate(parts.names):
+        value = Estimate(float(shares[k]), share_error(float(shares[k]), n))
+        true = None if known is None else float(known[k])
+        yield Finding(f"weight of {parts.noun} {name}", value, id=f"weight_{name}", truth=true)
+    if len(parts.names) > 1:
+        expected = parts.shares(truth / alpha)[0] if known is None else known
+        apart = total_variation_of_parts(shares, expected, n, len(truth) if known is None else None)
+        floor = multinomial_floor(expected, n, against_draws=known is None)
+        label = f"total variation between {parts.noun}s"
+        yield Finding(label, apart, id="total_variation", truth=floor)
 
 
 def quantiles(run: Run) -> Iterator[Curve]:
@@ -116,10 +134,10 @@ def stopped(problem: Problem, path: Trajectory, g: torch.Generator) -> Curve:
 
 
 def commitment(run: Run) -> Iterator[Finding]:
-    """The time at which the particles have settled on the mode in which they end."""
-    modes = run.problem.modes
-    if run.path is not None and modes is not None:
-        history = mode_history(thinned(run.path, LOOKS), run.problem.diffusion, modes)
+    """The time at which the particles have settled on the part in which they end."""
+    parts = run.problem.parts
+    if run.path is not None and parts is not None:
+        history = mode_history(thinned(run.path, LOOKS), run.problem.diffusion, parts)
         value = Estimate(history.commitment, history.commitment_error)
         yield Finding("commitment time", value, id="commitment")
 

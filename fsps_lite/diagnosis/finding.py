@@ -18,7 +18,8 @@ class Finding:
     ``null`` is the same quantity of the exact sampler, by the same code with as many particles: the
     method is compared with it. A measure may leave it out; the report then takes it from the exact
     sampler's finding with the same ``id``. ``unit`` is the unit of both. ``truth`` is the value of
-    the posterior itself, where it is known without sampling.
+    the posterior itself, where it is known without sampling; for a number that no finite cloud
+    brings to 0, it is what as many exact draws have on average.
     """
 
     label: str
