@@ -66,14 +66,14 @@ def hallucination(
     checks.kind("modes", modes, (GaussianMixture, Partition), call)
     parts = partition_of(modes)
     prior, alpha = problem.diffusion, problem.schedule.alpha(t)
-    rare = prior.log_prob(prior.sample(DRAWS, t, generator=generator), t).quantile(RARE)
+    rare = rarest(problem, t, generator)
     tables, weights = [], []
     for x in (cloud, reference):
         probable = prior.log_prob(x, t) >= rare
         cells = 2 * probable + explained(problem.likelihood, x / alpha)
         tables.append(torch.bincount(cells, minlength=4).reshape(2, 2).double() / len(x))
         weights.append(parts.shares(x / alpha)[0])
-    absent = weights[1] < NEGLIGIBLE  # of the prior's modes, in the posterior
+    absent = weights[1] < NEGLIGIBLE  # of the prior's parts, in the posterior
     found, expected = tables
     invented, held = (float(w[absent].sum()) for w in weights)
     n, k = len(cloud), len(reference)
@@ -84,6 +84,36 @@ def hallucination(
         likelihood_only=excess(float(found[0, 1]), float(expected[0, 1]), n, k),
         nowhere=excess(float(found[0, 0]), float(expected[0, 0]), n, k),
     )
+
+
+def rarest(problem: Problem, t: Time, generator: torch.Generator) -> Tensor:
+    """The log-density at ``t`` below which the prior's own draws are the rarest 0.5 %."""
+    prior = problem.diffusion
+    return prior.log_prob(prior.sample(DRAWS, t, generator=generator), t).quantile(RARE)
+
+
+def hallucinating(
+    clouds: tuple[State, State],
+    problem: Problem,
+    t: Time,
+    parts: Partition,
+    *,
+    generator: torch.Generator,
+) -> list[tuple[Tensor, Tensor, Tensor]]:
+    """For both clouds, the second of exact draws: which particles hallucinate, in three ways.
+
+    Each is ``(n,)`` of booleans: on parts that the posterior does not have, on places that only the
+    measurement would have, and nowhere.
+    """
+    prior, alpha = problem.diffusion, problem.schedule.alpha(t)
+    rare = rarest(problem, t, generator)
+    absent = parts.shares(clouds[1] / alpha)[0] < NEGLIGIBLE
+    flags = []
+    for x in clouds:
+        improbable = ~(prior.log_prob(x, t) >= rare)
+        explains, k = explained(problem.likelihood, x / alpha), parts.members(x / alpha)
+        flags.append((absent[k] & (k >= 0), improbable & explains, improbable & ~explains))
+    return flags
 
 
 def explained(likelihood: Likelihood, x: State) -> Tensor:
