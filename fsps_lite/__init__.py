@@ -6,7 +6,19 @@ from typing import TYPE_CHECKING
 from fsps_lite import moved, problems
 from fsps_lite.datasets import digits
 from fsps_lite.denoising import DenoisingPosterior
-from fsps_lite.diagnosis import Finding, Report, compare, diagnose, diagnose_samples, sweep
+from fsps_lite.diagnosis import (
+    Drawn,
+    Finding,
+    Report,
+    Samples,
+    Scored,
+    Stepped,
+    Task,
+    compare,
+    diagnose,
+    diagnose_samples,
+    sweep,
+)
 from fsps_lite.diffusion import Diffusion
 from fsps_lite.distances import (
     energy_distance,
@@ -55,7 +67,7 @@ from fsps_lite.operators import (
     mask,
     projections,
 )
-from fsps_lite.partition import mode_weights
+from fsps_lite.partition import Partition, mode_weights
 from fsps_lite.priors import Denoiser, Empirical, GaussianMixture, ShardedEmpirical
 from fsps_lite.problems import Problem
 from fsps_lite.samplers import (
@@ -93,7 +105,7 @@ __version__ = "0.2.0"
 
 # fmt: off
 __all__ = [  # one paragraph for each room
-    "Problem", "digits", "problems",
+    "Partition", "Problem", "digits", "problems",
     "Likelihood", "Linear", "Noise", "Nonlinear", "blur", "downsample", "fourier_magnitude",
     "fourier_samples", "mask", "projections",
     "Denoiser", "DenoisingPosterior", "Diffusion", "Empirical", "GaussianMixture",
@@ -107,7 +119,8 @@ __all__ = [  # one paragraph for each room
     "covariance_ratio", "early_stopping", "hallucination", "implied_density", "implied_spread",
     "law", "mode_history", "score_error",
     "energy_distance", "mode_weights", "sliced_wasserstein", "total_variation", "wasserstein1",
-    "Finding", "Report", "compare", "diagnose", "diagnose_samples", "sweep",
+    "Drawn", "Finding", "Report", "Samples", "Scored", "Stepped", "Task", "compare", "diagnose",
+    "diagnose_samples", "sweep",
     "plots", "theory",
 ]
 # fmt: on

@@ -4,8 +4,9 @@
     python -m fsps_lite diagnose mymodule:MyMethod --problem trimodal --report out.html
     python -m fsps_lite diagnose TMPD --problem two_atoms
 
-A method is called with (prior, likelihood) and returns a score. ``module:name`` is imported from
-the current folder; a name alone is one of this library's methods.
+A method is called with (prior, likelihood) and returns a score, or it is a Scored, a Stepped, a
+Drawn or Samples. ``module:name`` is imported from the current folder; a name alone is one of this
+library's methods.
 """
 
 import argparse

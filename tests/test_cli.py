@@ -17,7 +17,9 @@ MINE = '''
 """A method of ten lines."""
 from dataclasses import dataclass
 
-from fsps_lite import Diffusion, Likelihood
+import torch
+
+from fsps_lite import Diffusion, Likelihood, Stepped, euler_maruyama
 
 
 @dataclass(frozen=True)
@@ -35,6 +37,14 @@ def closure(prior, likelihood):
 
 class Δοκιμή(Half):
     pass
+
+
+@Stepped
+def blind(task):
+    """A method of another kind: a step, which forgets the measurement."""
+    return lambda x, t, s, generator: euler_maruyama(
+        task.prior, task.schedule, x, torch.stack([t, s]), generator=generator
+    ).final
 
 
 anonymous = lambda prior, likelihood: prior.score
@@ -75,7 +85,7 @@ def test_diagnose_prints_the_report_and_writes_both_files(folder, capsys):
     assert data["settings"] == {"n": 40, "steps": 3, "seed": 3}
 
 
-@pytest.mark.parametrize("name", ["Half", "closure"])
+@pytest.mark.parametrize("name", ["Half", "closure", "blind"])
 def test_a_method_of_ones_own_is_found_from_the_current_folder(folder, capsys, name):
     assert main(["diagnose", f"mysampler:{name}", "--problem", "gaussian", *SMALL]) == 0
     assert f"{name} on gaussian" in capsys.readouterr().out

@@ -19,6 +19,7 @@ from fsps_lite import (
     Cosine,
     Denoiser,
     Diffusion,
+    Drawn,
     Empirical,
     FlowMatching,
     GaussianMixture,
@@ -26,10 +27,14 @@ from fsps_lite import (
     Likelihood,
     Linear,
     Nonlinear,
+    Partition,
     PiGDM,
     Problem,
+    Samples,
     Schedule,
+    Scored,
     StepDPS,
+    Stepped,
     Trajectory,
     ZetaDPS,
     blur,
@@ -648,6 +653,33 @@ CASES = {
     "modes in another dtype": Case(
         lambda: mode_weights(X.float(), MIXTURE), T, "x", "torch.float32"
     ),
+    "parts of one name": Case(
+        lambda: Partition(("a", "a"), lambda x: x[:, 0].long()), V, "names", "('a', 'a')"
+    ),
+    "parts without a function": Case(lambda: Partition(("a",), None), T, "of", "None"),
+    "parts that are shares": Case(
+        lambda: Partition(("a",), lambda x: x[:, 0]).members(X), T, "of(x)", "torch.float64"
+    ),
+    "parts beyond the names": Case(
+        lambda: Partition(("a",), lambda x: torch.arange(len(x))).members(X), V, "of(x)", "0 to 2"
+    ),
+    "parts of the whole cloud": Case(
+        lambda: Partition(("a",), lambda x: torch.zeros(1).long()).members(X), V, "of(x)", "(1,)"
+    ),
+    "labels of few atoms": Case(
+        lambda: Partition.of_labels(X, torch.zeros(2).long(), names=["a"]),
+        V,
+        "labels",
+        "(2,)",
+        {"atoms": X, "labels": torch.zeros(3).long()},
+    ),
+    "a partition that is none": Case(
+        lambda: Problem("mine", MIXTURE, LIKELIHOOD, partition=["a"]),
+        T,
+        "partition",
+        "list",
+        {"prior": MIXTURE, "likelihood": LIKELIHOOD},
+    ),
     # problems
     "a digit that is not there": Case(lambda: problems.digits_masked(index=97), V, "index", "97"),
     "a digit before the first": Case(lambda: problems.digits_blurred(index=-1), V, "index", "-1"),
@@ -944,6 +976,51 @@ CASES = {
     "a method that is a score": Case(
         lambda: diagnose(PROBLEM, lambda x, t: -x), T, "method", "a function of (x, t)"
     ),
+    "a score that is not made": Case(
+        lambda: diagnose(PROBLEM, Scored(lambda task: None), n=9, steps=2), T, "make(task)", "None"
+    ),
+    "a step that is a cloud": Case(
+        lambda: diagnose(PROBLEM, Stepped(lambda task: task.start), n=9, steps=2),
+        T,
+        "make(task)",
+        "a tensor",
+    ),
+    "a step that is a class": Case(lambda: Stepped(DPS), T, "make", "the class DPS"),
+    "a sampler that draws nothing": Case(
+        lambda: diagnose(PROBLEM, Drawn(lambda task: None), n=9, steps=2), T, "draw(task)", "None"
+    ),
+    "a sampler of other signals": Case(
+        lambda: diagnose(PROBLEM, Drawn(lambda task: task.start[:, :0]), n=9, steps=2),
+        V,
+        "draw(task)",
+        "(9, 0)",
+    ),
+    "a path on another grid": Case(
+        lambda: diagnose(
+            PROBLEM,
+            Drawn(lambda task: Samples(X, path=Trajectory(GRID, X.expand(3, 3, 2)))),
+            n=3,
+            steps=9,
+        ),
+        V,
+        "path",
+        "3 other times",
+        {"path": Trajectory(GRID, X.expand(3, 3, 2))},
+    ),
+    "samples of weights and no particle": Case(
+        lambda: Samples(X, log_weights=torch.full((3,), -math.inf, **F64)),
+        V,
+        "log_weights",
+        "-inf",
+    ),
+    "samples of few weights": Case(
+        lambda: Samples(X, log_weights=torch.zeros(2, **F64)), V, "log_weights", "(2,)"
+    ),
+    "samples of one run": Case(
+        lambda: Samples(X, runs=torch.ones(3).long()), V, "runs", "only the run 1"
+    ),
+    "runs that are shares": Case(lambda: Samples(X, runs=X[:, 0]), T, "runs", "torch.float64"),
+    "samples before the data": Case(lambda: Samples(X, time=-0.1), V, "time", "-0.1"),
     "samples called exact": Case(
         lambda: diagnose_samples(PROBLEM, X, name="exact"),
         V,

@@ -571,7 +571,8 @@ def test_a_sampler_that_is_no_score_hands_in_samples(tmp_path):
     assert bad["hallucinated prior modes"].value.value == pytest.approx(2 / 3, abs=4 * 0.015)
     for name in ("distance", "weight of mode 1", "hallucinated prior modes"):
         assert bad[name].significant
-    assert "path KL" not in str(bad)
+    assert "path_kl" not in [f.id for f in bad.findings]
+    assert "- missing, as samples have no score: path KL; score error" in str(bad)
     json_is_valid(bad, tmp_path)
 
 

@@ -8,6 +8,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from fsps_lite import checks
+from fsps_lite.partition import Partition
 from fsps_lite.priors import Empirical
 
 SIDE = 8
@@ -34,6 +35,12 @@ class Digits:
     def prior(self) -> Empirical:
         """Equal weights on the images that are not held out."""
         return Empirical.from_samples(self.images)
+
+    @property
+    def partition(self) -> Partition:
+        """The ten digits as parts of the space of images: a point is what its nearest image is."""
+        names = [str(digit) for digit in range(10)]
+        return Partition.of_labels(self.images, self.labels, names=names, noun="digit")
 
     def ink(self, image: Float[Tensor, "*batch 64"]) -> Float[Tensor, "*batch 8 8"]:
         """An image to look at: 0 is paper and 16 is full ink."""

@@ -2,8 +2,11 @@
 
 from fsps_lite.diagnosis.comparison import compare, diagnose, diagnose_samples
 from fsps_lite.diagnosis.examination import MEASURES
-from fsps_lite.diagnosis.finding import Curve, Finding
+from fsps_lite.diagnosis.finding import Curve, Finding, Missing
+from fsps_lite.diagnosis.kinds import Drawn, Scored, Stepped
 from fsps_lite.diagnosis.method import Method
 from fsps_lite.diagnosis.report import Report
 from fsps_lite.diagnosis.run import Measure, Run
+from fsps_lite.diagnosis.samples import Samples
 from fsps_lite.diagnosis.sweeps import sweep
+from fsps_lite.diagnosis.task import Task

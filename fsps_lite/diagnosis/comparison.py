@@ -1,8 +1,9 @@
 """Diagnose any sampler: what it believes, what it does, beside the exact one."""
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import cache
 
 import torch
 from jaxtyping import Float
@@ -10,14 +11,16 @@ from torch import Tensor
 
 from fsps_lite import checks
 from fsps_lite.diagnosis.examination import MEASURES
-from fsps_lite.diagnosis.finding import Curve, Finding
-from fsps_lite.diagnosis.method import CALL, Method, name_of, score_of
+from fsps_lite.diagnosis.finding import Curve, Finding, Missing
+from fsps_lite.diagnosis.kinds import Kind, Scored, Stepped
+from fsps_lite.diagnosis.method import CALL, Method, kind_of, name_of
 from fsps_lite.diagnosis.report import Report
-from fsps_lite.diagnosis.run import STOP, Integrator, Run, Sampling, run_of
+from fsps_lite.diagnosis.run import STOP, Found, Integrator, Run, Sampling, exact_of, run_of
+from fsps_lite.diagnosis.samples import Samples
 from fsps_lite.priors import Empirical
 from fsps_lite.problems import Problem
 from fsps_lite.samplers import dpm_solver
-from fsps_lite.types import PosteriorScore, Time
+from fsps_lite.types import Time
 
 FEWEST = 2.0  # atoms of effective size, below which a posterior of samples says nothing of spread
 ENOUGH = 21  # atoms: fewer are a prior that is meant, and no sample of one
@@ -38,7 +41,9 @@ def diagnose(
 ) -> Report:
     """Run ``method`` beside the exact posterior and report every difference with its error.
 
-    ``method(prior, likelihood)`` returns a posterior score: a class such as DPS, or a function.
+    ``method(prior, likelihood)`` returns a posterior score: a class such as DPS, or a function. A
+    method of another kind is a :class:`Scored`, a :class:`Stepped`, a :class:`Drawn` or
+    :class:`Samples`; the report says which rows its kind does not allow.
     ``n`` particles take ``steps`` steps of ``integrator``, even in log-SNR from ``start`` to
     ``stop``, or those of a ``grid`` of your own; and once more with twice the steps, to tell the
     method from the integrator. The default comes nearest to the law of an exact score, of all
@@ -72,14 +77,23 @@ def compared(problem: Problem, methods: Mapping[str, Method], how: Sampling) -> 
     checks.kind("problem", problem, Problem, CALL)
     checks.kind("methods", methods, Mapping, "compare(problem, {'DPS': DPS})")
     _check_names(*methods)
-    scores = {name: score_of(problem, method) for name, method in methods.items()}
-    exact = run_of(problem, problem.posterior, MEASURES, how)
+    kinds = {name: kind_of(problem, method) for name, method in methods.items()}
+    for kind in kinds.values():  # a wrong one is refused before any long run
+        if isinstance(kind, Scored | Stepped):
+            kind.made(how.task(problem, finer=False))
+    exact = cache(lambda: exact_of(problem, MEASURES, how))
+    return tuple(_told(problem, name, kind, how, exact) for name, kind in kinds.items())
 
-    def report(name: str, score: PosteriorScore) -> Report:
-        done = run_of(problem, score, MEASURES, how, exact=exact)
-        return _report(name, how.settings, done, exact)
 
-    return tuple(report(name, score) for name, score in scores.items())
+def _told(
+    problem: Problem, name: str, kind: Kind, how: Sampling, exact: Callable[[], Run]
+) -> Report:
+    """The report on one method; samples have no steps to tell of."""
+    found = run_of(problem, kind, MEASURES, how, exact)
+    settings = how.settings | {"n": len(found.ended)}
+    if isinstance(kind, Samples):
+        settings.pop("steps")
+    return _report(name, settings, found)
 
 
 def diagnose_samples(
@@ -102,15 +116,7 @@ def diagnose_samples(
     _check_names(name)
     checks.state("samples", samples, problem.prior.dim, problem.prior.dtype, call)
     checks.shape("samples", samples, ("n", problem.prior.dim), call)
-    g, schedule = torch.Generator(problem.device).manual_seed(seed), problem.schedule
-    t = max(STOP, float(time), problem.resolution)
-    exact = problem.posterior.sample(len(samples), t, generator=g)
-    eps = torch.randn(samples.shape, generator=g, dtype=samples.dtype, device=g.device)
-    shrunk = schedule.alpha(t) / schedule.alpha(time)
-    fresh = (schedule.variance(t) - shrunk**2 * schedule.variance(time)).clamp(min=0.0).sqrt()
-    noisy = shrunk * samples + fresh * eps
-    found, null = (Run(problem, x, seed, MEASURES, stop=t) for x in (noisy, exact))
-    return _report(name, {"n": len(samples), "seed": seed}, found, null)
+    return compared(problem, {name: Samples(samples, time)}, Sampling(seed=seed))[0]
 
 
 def _check_names(*names: object) -> None:
@@ -122,18 +128,25 @@ def _check_names(*names: object) -> None:
         raise ValueError(checks.complaint(what, list(names), "compare(problem, {'DPS': DPS})"))
 
 
-def _report(name: str, settings: Mapping[str, int], found: Run, exact: Run) -> Report:
+def _report(name: str, settings: Mapping[str, int], found: Run) -> Report:
     """Two samplers' numbers and curves, side by side."""
-    ids = exact.findings | found.findings
-    told = [_beside(found.findings.get(id), exact.findings.get(id)) for id in ids]
+    expected = found.exact.findings if found.exact else {}
+    told = [_beside(found.findings.get(id), expected.get(id)) for id in expected | found.findings]
     findings = tuple(one for one in told if isinstance(one, Finding))
     curves = tuple(one for one in told if isinstance(one, Curve))
-    notes = *_few(found.problem), *_notes(found), *_misses(findings)
+    missing = tuple(one for one in found.findings.values() if isinstance(one, Missing))
+    notes = *_few(found.problem), *_notes(found), *_misses(findings), *_absent(missing)
     stars = not any(_few(found.problem))
-    return Report(found.problem.name, name, settings, findings, curves, notes, stars)
+    return Report(found.problem.name, name, settings, findings, curves, notes, stars, missing)
 
 
-def _beside(mine: Finding | Curve | None, exact: Finding | Curve | None) -> Finding | Curve | None:
+def _absent(missing: Sequence[Missing]) -> Iterator[str]:
+    """Which rows are not there, by the reason."""
+    for why in dict.fromkeys(one.why for one in missing):
+        yield f"missing, as {why}: {'; '.join(one.label for one in missing if one.why == why)}"
+
+
+def _beside(mine: Found | None, exact: Found | None) -> Finding | Curve | None:
     """What was found on the method, with the exact sampler's in its ``null``."""
     if isinstance(mine, Finding):
         return replace(
@@ -141,7 +154,7 @@ def _beside(mine: Finding | Curve | None, exact: Finding | Curve | None) -> Find
         )
     if isinstance(mine, Curve):
         return replace(mine, null=exact.value if isinstance(exact, Curve) else None)
-    if isinstance(exact, Curve):  # of a method that lost all its particles
+    if isinstance(exact, Curve) and mine is None:  # of a method that lost all its particles
         return replace(exact, value=torch.full_like(exact.x, torch.nan), null=exact.value)
     return None
 

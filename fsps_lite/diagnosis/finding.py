@@ -18,7 +18,9 @@ class Finding:
     ``null`` is the same quantity of the exact sampler, by the same code with as many particles: the
     method is compared with it. A measure may leave it out; the report then takes it from the exact
     sampler's finding with the same ``id``. ``unit`` is the unit of both. ``truth`` is the value of
-    the posterior itself, where it is known without sampling.
+    the posterior itself, where it is known without sampling; for a number that no finite cloud
+    brings to 0, it is what as many exact draws have on average. Where ``told`` is False, value and
+    null may not be compared: weighted or dependent particles bias the number as fewer would.
     """
 
     label: str
@@ -27,16 +29,20 @@ class Finding:
     unit: str = ""
     id: str = ""
     truth: float | None = None
+    told: bool = True
     name = Moved("finding.name")
 
     @property
-    def verdict(self) -> Literal["differs", "agrees", "alone"]:
+    def verdict(self) -> Literal["differs", "agrees", "alone", "untold"]:
         """Whether value and null differ by more than four joint standard errors.
 
-        It is "differs" or "agrees", and "alone" where there is no null.
+        It is "differs" or "agrees", "alone" where there is no null, and "untold" where the two may
+        not be compared.
         """
         if self.null is None:
             return "alone"
+        if not self.told:
+            return "untold"
         error = math.hypot(self.value.error, self.null.error)
         return "agrees" if abs(self.value.value - self.null.value) <= 4 * error else "differs"
 
@@ -58,6 +64,15 @@ class Finding:
         label = f"{self.label} ({self.unit})" if self.unit else self.label
         truth = "" if self.truth is None else f"{self.truth:.4g}"
         return label, str(self.value), str(self.null), truth, "*" if self.significant else ""
+
+
+@dataclass(frozen=True)
+class Missing:
+    """A row that a report does not have, and why: the kind of the method does not allow it."""
+
+    label: str
+    id: str
+    why: str
 
 
 @dataclass(frozen=True)

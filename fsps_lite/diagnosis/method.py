@@ -1,4 +1,4 @@
-"""What is examined: anything that is called with a prior and a likelihood, and returns a score."""
+"""What is examined: a function of prior and likelihood that returns a score, or another kind."""
 
 import inspect
 from collections.abc import Callable
@@ -6,22 +6,44 @@ from collections.abc import Callable
 from torch import Tensor
 
 from fsps_lite import checks
+from fsps_lite.diagnosis.kinds import Drawn, Kind, Scored, Stepped
+from fsps_lite.diagnosis.samples import Samples
 from fsps_lite.diffusion import Diffusion
 from fsps_lite.guidance import Guidance
 from fsps_lite.likelihood import Likelihood
 from fsps_lite.problems import Problem
 from fsps_lite.types import PosteriorScore
 
-Method = Callable[[Diffusion, Likelihood], PosteriorScore]
+Method = Callable[[Diffusion, Likelihood], PosteriorScore] | Kind
 CALL = "diagnose(problems.trimodal(), DPS)"
 
 
 def name_of(method: Method) -> str:
     """The name of a method in a report: that of its class or function."""
-    return getattr(method, "__name__", type(method).__name__)
+    if isinstance(method, Samples):
+        return "samples"
+    made: object = method
+    if isinstance(method, Scored | Stepped):
+        made = method.make
+    elif isinstance(method, Drawn):
+        made = method.draw
+    return getattr(made, "__name__", type(made).__name__)
 
 
-def _score_of(problem: Problem, method: Method) -> PosteriorScore:
+def kind_of(problem: Problem, method: Method) -> Kind:
+    """The method as one of the kinds; raises TypeError where it is none.
+
+    A function of (prior, likelihood) returns one score, which serves every grid.
+    """
+    if isinstance(method, Scored | Stepped | Drawn | Samples):
+        return method
+    score = score_of(problem, method)
+    return Scored(lambda task: score)
+
+
+def _score_of(
+    problem: Problem, method: Callable[[Diffusion, Likelihood], PosteriorScore]
+) -> PosteriorScore:
     """method(prior, likelihood); raises TypeError for a function of (x, t), a score itself."""
     names = list(inspect.signature(method).parameters) if inspect.isfunction(method) else []
     if names == ["x", "t"]:
@@ -31,7 +53,9 @@ def _score_of(problem: Problem, method: Method) -> PosteriorScore:
     return method(problem.diffusion, problem.likelihood)
 
 
-def score_of(problem: Problem, method: Method) -> PosteriorScore:
+def score_of(
+    problem: Problem, method: Callable[[Diffusion, Likelihood], PosteriorScore]
+) -> PosteriorScore:
     """method(prior, likelihood); raises TypeError where either is not what it should be."""
     if not callable(method) or isinstance(method, Tensor):
         what = "`method` must be called with (prior, likelihood) and return a score"

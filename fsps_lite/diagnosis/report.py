@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fsps_lite.diagnosis.finding import Curve, Finding
+from fsps_lite.diagnosis.finding import Curve, Finding, Missing
 from fsps_lite.estimate import Estimate
 from fsps_lite.saving import save
 
@@ -36,6 +36,7 @@ class Report:
     curves: tuple[Curve, ...]
     notes: tuple[str, ...] = ()
     stars: bool = True  # False where the posterior has too few atoms to tell
+    missing: tuple[Missing, ...] = ()  # the rows that the kind of the method does not allow
 
     def __getitem__(self, name: str) -> Finding:
         """The finding with this label or id; raises KeyError, and lists those that exist."""
@@ -109,6 +110,7 @@ class Report:
             "findings": [_row(finding) for finding in self.findings],
             "curves": [_panel(curve) for curve in self.curves],
             "notes": list(self.notes),
+            "missing": [{"id": m.id, "label": m.label, "why": m.why} for m in self.missing],
         }
         save(path, json.dumps(data, indent=1, allow_nan=False))
 

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from fsps_lite import checks
 from fsps_lite.diffusion import Diffusion
-from fsps_lite.partition import mode_weights
+from fsps_lite.partition import Partition, partition_of
 from fsps_lite.priors import GaussianMixture
 from fsps_lite.samplers.trajectory import Trajectory
 
@@ -19,8 +19,9 @@ MOST = 0.9  # the share of settled particles at the commitment time
 class ModeHistory:
     """Weights of the modes over time, counted by the modes of the denoised particles.
 
-    ``weights`` and ``errors`` are ``(T, K)``. ``settled``, ``(T,)``, is the share of the ``n``
-    particles that are in their final mode at this time and stay there until the end.
+    Any parts may take the place of modes. ``weights`` and ``errors`` are ``(T, K)``. ``settled``,
+    ``(T,)``, is the share of the ``n`` particles that are in their final mode at this time and stay
+    there until the end.
     """
 
     t: Float[Tensor, "T"]
@@ -54,20 +55,22 @@ class ModeHistory:
 
 
 def mode_history(
-    trajectory: Trajectory, denoiser: Diffusion, modes: GaussianMixture
+    trajectory: Trajectory, denoiser: Diffusion, modes: GaussianMixture | Partition
 ) -> ModeHistory:
     """Assign E[x_0 | x_t] of each particle to the component most responsible for it, at each time.
 
+    ``modes`` may be any :class:`~fsps_lite.Partition`, which then says where a particle belongs.
     ``denoiser`` is the prior at every time, or the exact posterior, whose E[x_0 | x_t, y] uses y.
     Raises TypeError unless each argument is of its kind.
     """
     call = "mode_history(Trajectory(t, x.expand(len(t), *x.shape)), diffusion, modes)"
     checks.kind("trajectory", trajectory, Trajectory, call)
     checks.kind("denoiser", denoiser, Diffusion, call)
-    checks.kind("modes", modes, GaussianMixture, call)
+    checks.kind("modes", modes, (GaussianMixture, Partition), call)
+    parts = partition_of(modes)
     means = [denoiser.denoise(x, t) for t, x in zip(trajectory.t, trajectory.x, strict=True)]
-    weights, errors = zip(*(mode_weights(m, modes) for m in means), strict=True)
-    member = torch.stack([modes.responsibilities(m).argmax(-1) for m in means])
+    weights, errors = zip(*(parts.shares(m) for m in means), strict=True)
+    member = torch.stack([parts.members(m) for m in means])
     stays = (member == member[-1]).flip(0).cummin(0).values.flip(0)  # from here to the end
     settled = stays.double().mean(1)
     return ModeHistory(

@@ -10,7 +10,7 @@ from torch import Tensor
 from fsps_lite import checks
 from fsps_lite.estimate import Estimate
 from fsps_lite.likelihood import Likelihood
-from fsps_lite.partition import mode_weights
+from fsps_lite.partition import Partition, partition_of
 from fsps_lite.priors import GaussianMixture
 from fsps_lite.problems.problem import Problem
 from fsps_lite.types import State, Time
@@ -18,7 +18,7 @@ from fsps_lite.types import State, Time
 DRAWS = 20_000  # samples of the prior that say from which density on a place is probable
 RARE = 0.005  # the share of the prior's own draws that counts as improbable
 UNLUCKY = 0.01  # the share of the noise's own draws that counts as unexplained
-NEGLIGIBLE = 0.01  # a mode with less posterior weight than this should hold no particles
+NEGLIGIBLE = 0.01  # a part with less posterior weight than this should hold no particles
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ def hallucination(
     problem: Problem,
     t: Time,
     *,
-    modes: GaussianMixture,
+    modes: GaussianMixture | Partition,
     generator: torch.Generator,
 ) -> Hallucination:
     """Count the particles at time ``t`` that the prior finds improbable, or that do not explain y.
@@ -58,21 +58,22 @@ def hallucination(
     explains y if the noise alone exceeds the misfit of x_t / alpha with a probability of 1 % or
     more. ``cloud`` is ``(n, d)``, and ``reference``, ``(k, d)``, an exact cloud of p(x_t | y). The
     counts of ``reference`` are subtracted, because even exact draws fall in the tails, or look
-    unlikely where y is unlucky. Raises TypeError unless ``problem`` and ``modes`` are of their
-    kind.
+    unlikely where y is unlucky. ``modes`` may be any :class:`~fsps_lite.Partition`. Raises
+    TypeError unless ``problem`` and ``modes`` are of their kind.
     """
     call = "hallucination(x, x, problem, 0.5, modes=modes, generator=g)"
     checks.kind("problem", problem, Problem, call)
-    checks.kind("modes", modes, GaussianMixture, call)
+    checks.kind("modes", modes, (GaussianMixture, Partition), call)
+    parts = partition_of(modes)
     prior, alpha = problem.diffusion, problem.schedule.alpha(t)
-    rare = prior.log_prob(prior.sample(DRAWS, t, generator=generator), t).quantile(RARE)
+    rare = rarest(problem, t, generator)
     tables, weights = [], []
     for x in (cloud, reference):
         probable = prior.log_prob(x, t) >= rare
         cells = 2 * probable + explained(problem.likelihood, x / alpha)
         tables.append(torch.bincount(cells, minlength=4).reshape(2, 2).double() / len(x))
-        weights.append(mode_weights(x / alpha, modes)[0])
-    absent = weights[1] < NEGLIGIBLE  # of the prior's modes, in the posterior
+        weights.append(parts.shares(x / alpha)[0])
+    absent = weights[1] < NEGLIGIBLE  # of the prior's parts, in the posterior
     found, expected = tables
     invented, held = (float(w[absent].sum()) for w in weights)
     n, k = len(cloud), len(reference)
@@ -85,6 +86,36 @@ def hallucination(
     )
 
 
+def rarest(problem: Problem, t: Time, generator: torch.Generator) -> Tensor:
+    """The log-density at ``t`` below which the prior's own draws are the rarest 0.5 %."""
+    prior = problem.diffusion
+    return prior.log_prob(prior.sample(DRAWS, t, generator=generator), t).quantile(RARE)
+
+
+def hallucinating(
+    clouds: tuple[State, State],
+    problem: Problem,
+    t: Time,
+    parts: Partition,
+    *,
+    generator: torch.Generator,
+) -> list[tuple[Tensor, Tensor, Tensor]]:
+    """For both clouds, the second of exact draws: which particles hallucinate, in three ways.
+
+    Each is ``(n,)`` of booleans: on parts that the posterior does not have, on places that only the
+    measurement would have, and nowhere.
+    """
+    prior, alpha = problem.diffusion, problem.schedule.alpha(t)
+    rare = rarest(problem, t, generator)
+    absent = parts.shares(clouds[1] / alpha)[0] < NEGLIGIBLE
+    flags = []
+    for x in clouds:
+        improbable = ~(prior.log_prob(x, t) >= rare)
+        explains, k = explained(problem.likelihood, x / alpha), parts.members(x / alpha)
+        flags.append((absent[k] & (k >= 0), improbable & explains, improbable & ~explains))
+    return flags
+
+
 def explained(likelihood: Likelihood, x: State) -> Tensor:
     """For each row, whether the noise exceeds the misfit |y - A(x)| in 1 % of cases or more."""
     misfit = likelihood.noise.whiten(likelihood.residual(x)).square().sum(-1)
@@ -93,12 +124,12 @@ def explained(likelihood: Likelihood, x: State) -> Tensor:
     return tail >= UNLUCKY
 
 
-def excess(share: float, expected: float, n: int, k: int) -> Estimate:
+def excess(share: float, expected: float, n: int | float, k: int | float) -> Estimate:
     """The difference of the shares of two clouds of sizes n and k, with its standard error."""
     return Estimate(share - expected, math.hypot(share_error(share, n), share_error(expected, k)))
 
 
-def share_error(share: float, n: int) -> float:
+def share_error(share: float, n: int | float) -> float:
     """The binomial standard error of a share of ``n``, which is never 0.
 
     It counts one particle more inside, and one more outside.

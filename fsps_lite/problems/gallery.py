@@ -175,4 +175,5 @@ def _digits(
     image = data.held_out[index]
     silent = Likelihood(operator, torch.zeros_like(operator(image)), noise_std)
     y = silent.simulate(image, generator=torch.Generator().manual_seed(index))
-    return Problem(name, data.prior, Likelihood(operator, y, noise_std), moral=moral)
+    likelihood = Likelihood(operator, y, noise_std)
+    return Problem(name, data.prior, likelihood, moral=moral, partition=data.partition)

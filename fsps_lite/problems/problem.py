@@ -9,6 +9,7 @@ from fsps_lite import checks
 from fsps_lite.diffusion import Diffusion
 from fsps_lite.likelihood import Likelihood
 from fsps_lite.operators import Linear
+from fsps_lite.partition import Partition
 from fsps_lite.priors import Empirical, GaussianMixture
 from fsps_lite.priors.lattice import lattice
 from fsps_lite.priors.quadrature import Joint, line
@@ -32,9 +33,11 @@ class Conditioned(Protocol):
 class Problem:
     """Find x from y = A(x) + noise, when x ~ prior: everything that an inverse problem is.
 
-    ``moral`` says in one line what the problem teaches. A method may use ``diffusion`` and
-    ``likelihood``; ``posterior`` is the truth that the method is compared with. Raises TypeError
-    unless each part is of its kind, the prior can be conditioned, and prior and y have one dtype.
+    ``moral`` says in one line what the problem teaches. ``partition`` are the parts of signal space
+    by which weights are counted; if it is not given, they are the modes. A method may use
+    ``diffusion`` and ``likelihood``; ``posterior`` is the truth that the method is compared with.
+    Raises TypeError unless each part is of its kind, the prior can be conditioned, and prior and y
+    have one dtype.
     """
 
     name: str
@@ -42,6 +45,7 @@ class Problem:
     likelihood: Likelihood
     schedule: Schedule = field(default_factory=VP)
     moral: str = ""
+    partition: Partition | None = None
 
     def __post_init__(self) -> None:
         call = "Problem('mine', prior, likelihood)"
@@ -51,6 +55,7 @@ class Problem:
             raise TypeError(checks.complaint(what, checks.described(self.prior), call))
         checks.kind("likelihood", self.likelihood, Likelihood, call)
         checks.kind("schedule", self.schedule, Schedule, call)
+        checks.kind("partition", self.partition, (Partition, type(None)), call)
         dtype = self.likelihood.y.dtype
         checks.same_dtype("prior", self.prior.dtype, "y", dtype, call)
 
@@ -109,6 +114,14 @@ class Problem:
         width = 1e-3 * self.prior.total_variance.sqrt()
         width = width if width > 0 else torch.ones_like(width)  # a single atom: any width will do
         return GaussianMixture.isotropic(atoms, std=width.expand(len(atoms)))
+
+    @property
+    def parts(self) -> Partition | None:
+        """The parts by which weights are counted: ``partition``, or the modes, or None."""
+        if self.partition is not None:
+            return self.partition
+        modes = self.modes
+        return None if modes is None else Partition.of_modes(modes)
 
     @property
     def resolution(self) -> float:
