@@ -6,7 +6,16 @@ from typing import TYPE_CHECKING
 from fsps_lite import moved, problems
 from fsps_lite.datasets import digits
 from fsps_lite.denoising import DenoisingPosterior
-from fsps_lite.diagnosis import Finding, Report, compare, diagnose, diagnose_samples, sweep
+from fsps_lite.diagnosis import (
+    FailureMap,
+    Finding,
+    Report,
+    compare,
+    diagnose,
+    diagnose_samples,
+    failure_map,
+    sweep,
+)
 from fsps_lite.diffusion import Diffusion
 from fsps_lite.distances import (
     energy_distance,
@@ -107,7 +116,8 @@ __all__ = [  # one paragraph for each room
     "covariance_ratio", "early_stopping", "hallucination", "implied_density", "implied_spread",
     "law", "mode_history", "score_error",
     "energy_distance", "mode_weights", "sliced_wasserstein", "total_variation", "wasserstein1",
-    "Finding", "Report", "compare", "diagnose", "diagnose_samples", "sweep",
+    "FailureMap", "Finding", "Report", "compare", "diagnose", "diagnose_samples", "failure_map",
+    "sweep",
     "plots", "theory",
 ]
 # fmt: on
