@@ -15,6 +15,7 @@ from fsps_lite.measures import law
 from fsps_lite.measures.laws import Kernel, Law
 from fsps_lite.problems import Problem
 from fsps_lite.samplers import times
+from fsps_lite.types import PosteriorScore
 
 if TYPE_CHECKING:
     import matplotlib.figure
@@ -103,8 +104,9 @@ def failure_map(
     ``method(prior, likelihood)`` returns a posterior score. With None it is the exact score, whose
     map is the error of the integrator alone. The ``measurements`` are an even grid that holds 99.9
     % of p(y), and sums over it are integrals; ``y``, ``(J,)``, is an even grid of your own. The law
-    takes ``steps`` steps of ``kernel``, even in log-SNR, and ends at ``stop``; it is followed
-    on [-reach, reach]. One y costs about as much as one :func:`law`.
+    takes ``steps`` steps of ``kernel``, even in log-SNR, and ends at ``stop``. It is followed on
+    [-reach, reach], which is doubled, twice at most, where more than .001 of the law leaves it. One
+    y costs about as much as one :func:`law`.
 
     Raises ValueError where signal or measurement has more coordinates than one, where ``y`` holds
     less than 95 % of p(y), and where a law leaves the interval.
@@ -118,9 +120,7 @@ def failure_map(
     for one in places:
         asked = with_measurement(problem, one.unsqueeze(0))
         score = asked.posterior if method is None else score_of(asked, method)
-        found = law(score, asked.schedule, grid, kernel=kernel, reach=reach)
-        _check_lost(found, float(one), reach)
-        rows.append(_distances(asked, found))
+        rows.append(_distances(asked, _followed(asked, score, grid, kernel, reach)))
     tv, w1 = torch.tensor(rows, dtype=torch.float64).unbind(-1)
     name = "exact" if method is None else name_of(method)
     return FailureMap(problem.name, name, places, evidence.density(places), weights, tv, w1)
@@ -129,8 +129,8 @@ def failure_map(
 def _places(evidence: Evidence, count: int, y: Tensor | None) -> tuple[Tensor, Tensor]:
     """The measurements, and the share of p(y) for which each stands."""
     if y is None:
-        ends = evidence.quantiles(torch.tensor([TAIL, 1 - TAIL], dtype=torch.float64))
-        y = torch.linspace(*ends.tolist(), count, dtype=torch.float64)
+        low, high = evidence.quantiles(torch.tensor([TAIL, 1 - TAIL], dtype=torch.float64))
+        y = torch.linspace(float(low), float(high), count, dtype=torch.float64)
     call = "failure_map(problems.trimodal(), DPS, y=torch.linspace(-4, 4, 33))"
     checks.floating("y", y, call)
     checks.shape("y", y, ("J",), call)
@@ -144,12 +144,18 @@ def _places(evidence: Evidence, count: int, y: Tensor | None) -> tuple[Tensor, T
     return places, weights
 
 
-def _check_lost(found: Law, y: float, reach: float) -> None:
-    lost = float(found.lost.abs().max())
-    if lost > LOST:
-        what = f"the law at y = {y:.3g} must stay in [-reach, reach]: {lost:.2g} of it left"
-        call = f"failure_map(problem, method, reach={2 * reach:g}), or more steps"
-        raise ValueError(checks.complaint(what, f"reach={reach:g}", call))
+def _followed(
+    problem: Problem, score: PosteriorScore, t: Tensor, kernel: Kernel | None, reach: float
+) -> Law:
+    """The law, on an interval that is doubled until the law stays inside."""
+    for wider in (reach, 2 * reach, 4 * reach):
+        found = law(score, problem.schedule, t, kernel=kernel, reach=wider)
+        lost = float(found.lost.abs().max())
+        if lost <= LOST:
+            return found
+    what = f"the law at y = {float(problem.likelihood.y):.3g} must stay in [-4 reach, 4 reach]"
+    call = f"failure_map(problem, method, reach={8 * reach:g}), or more steps"
+    raise ValueError(checks.complaint(what, f"reach={reach:g}, which {lost:.2g} of it left", call))
 
 
 def _distances(problem: Problem, found: Law) -> tuple[float, float]:
