@@ -8,6 +8,7 @@ from fsps_lite.datasets import digits
 from fsps_lite.denoising import DenoisingPosterior
 from fsps_lite.diagnosis import (
     Drawn,
+    FailureMap,
     Finding,
     Report,
     Samples,
@@ -17,6 +18,7 @@ from fsps_lite.diagnosis import (
     compare,
     diagnose,
     diagnose_samples,
+    failure_map,
     sweep,
 )
 from fsps_lite.diffusion import Diffusion
@@ -119,8 +121,8 @@ __all__ = [  # one paragraph for each room
     "covariance_ratio", "early_stopping", "hallucination", "implied_density", "implied_spread",
     "law", "mode_history", "score_error",
     "energy_distance", "mode_weights", "sliced_wasserstein", "total_variation", "wasserstein1",
-    "Drawn", "Finding", "Report", "Samples", "Scored", "Stepped", "Task", "compare", "diagnose",
-    "diagnose_samples", "sweep",
+    "Drawn", "FailureMap", "Finding", "Report", "Samples", "Scored", "Stepped", "Task", "compare",
+    "diagnose", "diagnose_samples", "failure_map", "sweep",
     "plots", "theory",
 ]
 # fmt: on

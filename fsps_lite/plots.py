@@ -251,6 +251,28 @@ def convergence(grids: Mapping[str, Curves], floor: tuple[float, float], *, ylab
     return figure
 
 
+def failures(errors: Curves, density: tuple[Tensor, Tensor], *, level: float = 0.1) -> Figure:
+    """Errors over the measurement, ``{method: (y, tv)}``, above the density ``(y, p)`` of y.
+
+    A dotted line is drawn at ``level``, above which a method fails.
+    """
+    _named("errors", errors)
+    _named("density", {"p(y)": density})
+    figure, (above, below) = panels(2, width=6.0, height=2.4, columns=1)
+    look = looks(errors)
+    for name, (y, tv) in errors.items():
+        above.plot(y, tv, label=name, marker="o", markersize=3, **look[name].style)
+    above.axhline(level, color="0.6", linewidth=0.8, linestyle=":", zorder=0)
+    above.set(xlabel="y", ylabel="total variation", title="where in y a method fails")
+    above.set_ylim(bottom=0.0)
+    above.legend(frameon=False)
+    below.fill_between(*density, color="0.75", linewidth=0)
+    below.set(xlabel="y", ylabel="p(y)", title="where y lies")
+    below.set_ylim(bottom=0.0)
+    below.sharex(above)
+    return figure
+
+
 def bayes(x: Tensor, prior: Tensor, likelihood: Tensor, posterior: Tensor) -> Figure:
     """Prior, likelihood and posterior over one signal axis; the likelihood is scaled to fit."""
     lines = {

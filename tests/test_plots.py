@@ -38,6 +38,7 @@ FIGURES = {
     "ratios": lambda: plots.ratios(
         {"left": {"a": (T, T), "b": (T, 2 * T)}, "right": {"b": (T, 3 * T)}}, ylabel="ratio"
     ),
+    "failures": lambda: plots.failures({"a": (X, BUMP), "b": (X, 2 * BUMP)}, (X, BUMP)),
     "bayes": lambda: plots.bayes(X, BUMP, 5 * BUMP, 2 * BUMP),
     "maps": lambda: plots.maps({"truth": MAP, "other": MAP}, T, X),
     "paths": lambda: plots.paths(T, PATH, shown=7, title="paths"),

@@ -2,6 +2,7 @@
 
 from fsps_lite.diagnosis.comparison import compare, diagnose, diagnose_samples
 from fsps_lite.diagnosis.examination import MEASURES
+from fsps_lite.diagnosis.failure_maps import FailureMap, failure_map
 from fsps_lite.diagnosis.finding import Curve, Finding, Missing
 from fsps_lite.diagnosis.kinds import Drawn, Scored, Stepped
 from fsps_lite.diagnosis.method import Method
