@@ -9,7 +9,7 @@ from torch import Tensor
 
 from fsps_lite import checks
 from fsps_lite.diagnosis.measured import Evidence, with_measurement
-from fsps_lite.diagnosis.method import Method, name_of, score_of
+from fsps_lite.diagnosis.method import ScoreMethod, name_of, score_of
 from fsps_lite.distances import total_variation
 from fsps_lite.measures import law
 from fsps_lite.measures.laws import Kernel, Law
@@ -90,7 +90,7 @@ class FailureMap:
 
 def failure_map(
     problem: Problem,
-    method: Method | None,
+    method: ScoreMethod | None,
     *,
     measurements: int = 24,
     y: Float[Tensor, "J"] | None = None,

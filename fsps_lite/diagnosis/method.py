@@ -14,7 +14,8 @@ from fsps_lite.likelihood import Likelihood
 from fsps_lite.problems import Problem
 from fsps_lite.types import PosteriorScore
 
-Method = Callable[[Diffusion, Likelihood], PosteriorScore] | Kind
+ScoreMethod = Callable[[Diffusion, Likelihood], PosteriorScore]
+Method = ScoreMethod | Kind
 CALL = "diagnose(problems.trimodal(), DPS)"
 
 
@@ -41,9 +42,7 @@ def kind_of(problem: Problem, method: Method) -> Kind:
     return Scored(lambda task: score)
 
 
-def _score_of(
-    problem: Problem, method: Callable[[Diffusion, Likelihood], PosteriorScore]
-) -> PosteriorScore:
+def _score_of(problem: Problem, method: ScoreMethod) -> PosteriorScore:
     """method(prior, likelihood); raises TypeError for a function of (x, t), a score itself."""
     names = list(inspect.signature(method).parameters) if inspect.isfunction(method) else []
     if names == ["x", "t"]:
@@ -53,9 +52,7 @@ def _score_of(
     return method(problem.diffusion, problem.likelihood)
 
 
-def score_of(
-    problem: Problem, method: Callable[[Diffusion, Likelihood], PosteriorScore]
-) -> PosteriorScore:
+def score_of(problem: Problem, method: ScoreMethod) -> PosteriorScore:
     """method(prior, likelihood); raises TypeError where either is not what it should be."""
     if not callable(method) or isinstance(method, Tensor):
         what = "`method` must be called with (prior, likelihood) and return a score"
