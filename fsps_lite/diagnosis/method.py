@@ -2,6 +2,7 @@
 
 import inspect
 from collections.abc import Callable
+from typing import Any
 
 from torch import Tensor
 
@@ -10,11 +11,12 @@ from fsps_lite.diagnosis.kinds import Drawn, Kind, Scored, Stepped
 from fsps_lite.diagnosis.samples import Samples
 from fsps_lite.diffusion import Diffusion
 from fsps_lite.guidance import Guidance
-from fsps_lite.likelihood import Likelihood
 from fsps_lite.problems import Problem
 from fsps_lite.types import PosteriorScore
 
-Method = Callable[[Diffusion, Likelihood], PosteriorScore] | Kind
+# of a prior, and of what it takes for a likelihood: a Likelihood, for all of this library
+Function = Callable[[Diffusion, Any], PosteriorScore]
+Method = Function | Kind
 CALL = "diagnose(problems.trimodal(), DPS)"
 
 
@@ -41,9 +43,7 @@ def kind_of(problem: Problem, method: Method) -> Kind:
     return Scored(lambda task: score)
 
 
-def _score_of(
-    problem: Problem, method: Callable[[Diffusion, Likelihood], PosteriorScore]
-) -> PosteriorScore:
+def _score_of(problem: Problem, method: Function) -> PosteriorScore:
     """method(prior, likelihood); raises TypeError for a function of (x, t), a score itself."""
     names = list(inspect.signature(method).parameters) if inspect.isfunction(method) else []
     if names == ["x", "t"]:
@@ -53,9 +53,7 @@ def _score_of(
     return method(problem.diffusion, problem.likelihood)
 
 
-def score_of(
-    problem: Problem, method: Callable[[Diffusion, Likelihood], PosteriorScore]
-) -> PosteriorScore:
+def score_of(problem: Problem, method: Function) -> PosteriorScore:
     """method(prior, likelihood); raises TypeError where either is not what it should be."""
     if not callable(method) or isinstance(method, Tensor):
         what = "`method` must be called with (prior, likelihood) and return a score"
