@@ -7,7 +7,7 @@
 ``Scale``        the value of ``alpha`` or ``sigma`` at one time
 """
 
-from typing import TYPE_CHECKING, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float
@@ -41,6 +41,26 @@ class LogLikelihood(Protocol):
     """Anything with ``log_prob(x)``: log p(y | x), up to a constant, for each row of ``x``."""
 
     def log_prob(self, x: State) -> LogDensity: ...
+
+
+@runtime_checkable
+class Simulator(LogLikelihood, Protocol):
+    """A likelihood that knows its measurement ``y``, ``(m,)``, and can simulate others.
+
+    ``simulate(x, generator=g)`` draws a measurement for each row of ``x``, ``(*batch, m)``.
+    """
+
+    @property
+    def y(self) -> Tensor: ...
+
+    def simulate(self, x: State, *, generator: torch.Generator) -> Measurement: ...
+
+
+@runtime_checkable
+class Movable(Protocol):
+    """Anything with ``to(where)``: the same in another dtype, or on another device."""
+
+    def to(self, where: Where) -> Any: ...
 
 
 @runtime_checkable

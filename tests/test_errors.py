@@ -50,6 +50,7 @@ from fsps_lite import (
     exact_kernel,
     fourier_magnitude,
     fourier_samples,
+    hallucination,
     heun,
     implied_density,
     law,
@@ -178,6 +179,13 @@ NAMES = {
     "player": lambda *args, **kwargs: None,
     "density": lambda x: -x.square().sum(-1),
 }
+
+
+class OwnLikelihood:
+    """A likelihood of one's own, which can do no more than it must."""
+
+    def log_prob(self, x):
+        return -x.square().sum(-1)
 
 
 @dataclass
@@ -673,6 +681,29 @@ CASES = {
         "(2,)",
         {"atoms": X, "labels": torch.zeros(3).long()},
     ),
+    "a likelihood without a density": Case(
+        lambda: Problem("mine", MIXTURE, "normal"),
+        T,
+        "likelihood",
+        "'normal'",
+        {"prior": MIXTURE, "likelihood": LIKELIHOOD},
+    ),
+    "a likelihood that stays where it is": Case(
+        lambda: Problem("mine", MIXTURE, OwnLikelihood()).to(torch.float32),
+        T,
+        "to",
+        "Own",
+        {"prior": MIXTURE, "likelihood": LIKELIHOOD},
+    ),
+    "a likelihood that simulates nothing": Case(
+        lambda: hallucination(
+            X, X, Problem("mine", MIXTURE, OwnLikelihood()), 0.5, modes=MIXTURE, generator=g()
+        ),
+        T,
+        "likelihood",
+        "Own",
+        {"prior": MIXTURE, "likelihood": LIKELIHOOD},
+    ),
     "a partition that is none": Case(
         lambda: Problem("mine", MIXTURE, LIKELIHOOD, partition=["a"]),
         T,
@@ -861,7 +892,7 @@ CASES = {
         lambda: Problem("p", Denoiser(lambda x, a, s: x, 2), LIKELIHOOD), T, "prior", "Denoiser"
     ),
     "a problem with no operator": Case(
-        lambda: Problem("p", MIXTURE, Wrong(Y)), T, "likelihood", "Wrong"
+        lambda: Problem("p", MIXTURE, Y), T, "likelihood", "a tensor of shape (2,)"
     ),
     "a problem in two dtypes": Case(
         lambda: Problem("p", MIXTURE.to(torch.float32), LIKELIHOOD), T, "prior", "torch.float32"

@@ -18,15 +18,16 @@ from fsps_lite.distances import distance
 from fsps_lite.estimate import Estimate
 from fsps_lite.guidance import TMPD
 from fsps_lite.guidance.matched import DIRECT
+from fsps_lite.likelihood import Likelihood
 from fsps_lite.measures import early_stopping, hallucination, mode_history, score_error
 from fsps_lite.measures.groups import effective_size, grouped_share, resampled
-from fsps_lite.measures.hallucinations import hallucinating, share_error
+from fsps_lite.measures.hallucinations import hallucinating, invented, share_error
 from fsps_lite.measures.spread import spread_ratio, spreads, true_spread
 from fsps_lite.measures.variations import multinomial_floor, total_variation_of_parts
 from fsps_lite.partition import Partition
 from fsps_lite.problems import Problem
 from fsps_lite.samplers import Trajectory
-from fsps_lite.types import PosteriorScore, State
+from fsps_lite.types import PosteriorScore, Simulator, State
 
 STOPS = 25  # times at which stopping early is tried, at most
 LOOKS = 100  # times at which modes are counted and scores compared, at most
@@ -34,6 +35,7 @@ PATHS = 500  # particles for the score error
 COUPLED = 5  # times at which a step is asked whether it looks at the batch
 SAME = 1e-4  # of a move: what sums in another order, or a network in float32, may differ by
 FEWEST_RUNS = 10  # with fewer, an error over runs is too uncertain for a star
+WHY_UNEXPLAINED = "the likelihood has no y and simulate(x, generator=), to say what is explained"
 WHY_NO_PARTS = "the problem has no parts, which Problem(..., partition=) names"
 OF_PARTS = (
     ("weights of parts", "weights"),
@@ -108,9 +110,18 @@ def weights(run: Run, parts: Partition, truth: State) -> Iterator[Finding]:
         yield Finding(label, apart, id="total_variation", truth=floor, told=told)
 
 
-def hallucinated(run: Run, parts: Partition, truth: State, g: torch.Generator) -> Iterator[Finding]:
+def hallucinated(
+    run: Run, parts: Partition, truth: State, g: torch.Generator
+) -> Iterator[Finding | Missing]:
     """The shares of the cloud that lie where the posterior has none, minus those of the truth."""
     labels = f"prior {parts.noun}s", "likelihood modes", "nowhere"
+    if not isinstance(run.problem.likelihood, Likelihood | Simulator):
+        mine, theirs = invented((run.cloud, truth), run.problem, run.stop, parts)
+        row = f"hallucinated {labels[0]}", beyond(share_of(mine, run), theirs)
+        yield Finding(*row, id="hallucinated_prior", told=judgeable(run))
+        for label, id in zip(labels[1:], ("likelihood", "nowhere"), strict=True):
+            yield Missing(f"hallucinated {label}", f"hallucinated_{id}", WHY_UNEXPLAINED)
+        return
     if run.independent:
         h = hallucination(run.cloud, truth, run.problem, run.stop, modes=parts, generator=g)
         found = [h.prior_modes, h.likelihood_only, h.nowhere]
@@ -271,7 +282,7 @@ def looks_at_batch(run: Run, step: Step, x: State, t: Tensor, s: Tensor) -> bool
 def mended(run: Run) -> Iterator[Finding]:
     """How often TMPD repaired an A C A' that a learned denoiser gave it, and no covariance."""
     method = run.score
-    if run.path is None or type(method) is not TMPD or len(run.problem.likelihood.y) > DIRECT:
+    if run.path is None or type(method) is not TMPD or len(method.likelihood.y) > DIRECT:
         return
     path = thinned(run.path, STOPS)
     ats = [(method.prior.at(x, t), t) for t, x in zip(path.t, path.x, strict=True)]

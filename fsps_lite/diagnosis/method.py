@@ -2,6 +2,7 @@
 
 import inspect
 from collections.abc import Callable
+from typing import Any
 
 from torch import Tensor
 
@@ -10,11 +11,11 @@ from fsps_lite.diagnosis.kinds import Drawn, Kind, Scored, Stepped
 from fsps_lite.diagnosis.samples import Samples
 from fsps_lite.diffusion import Diffusion
 from fsps_lite.guidance import Guidance
-from fsps_lite.likelihood import Likelihood
 from fsps_lite.problems import Problem
 from fsps_lite.types import PosteriorScore
 
-ScoreMethod = Callable[[Diffusion, Likelihood], PosteriorScore]
+# of a prior, and of what it takes for a likelihood: a Likelihood, for all of this library
+ScoreMethod = Callable[[Diffusion, Any], PosteriorScore]
 Method = ScoreMethod | Kind
 CALL = "diagnose(problems.trimodal(), DPS)"
 

@@ -7,9 +7,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from fsps_lite.diffusion import Diffusion
-from fsps_lite.likelihood import Likelihood
 from fsps_lite.schedules import Schedule
-from fsps_lite.types import State
+from fsps_lite.types import LogLikelihood, State
 
 
 @dataclass(frozen=True)
@@ -23,7 +22,7 @@ class Task:
     """
 
     prior: Diffusion
-    likelihood: Likelihood
+    likelihood: LogLikelihood
     grid: Float[Tensor, "T"]
     start: State
     generator: torch.Generator

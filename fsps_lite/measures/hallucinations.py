@@ -13,10 +13,12 @@ from fsps_lite.likelihood import Likelihood
 from fsps_lite.partition import Partition, partition_of
 from fsps_lite.priors import GaussianMixture
 from fsps_lite.problems.problem import Problem
-from fsps_lite.types import State, Time
+from fsps_lite.types import LogLikelihood, Simulator, State, Time
 
 DRAWS = 20_000  # samples of the prior that say from which density on a place is probable
 RARE = 0.005  # the share of the prior's own draws that counts as improbable
+SIMULATIONS = 299  # of a measurement at each place, where no chi-squared says what is explained
+CELLS = 2**22  # numbers that are simulated at a time
 UNLUCKY = 0.01  # the share of the noise's own draws that counts as unexplained
 NEGLIGIBLE = 0.01  # a part with less posterior weight than this should hold no particles
 
@@ -56,10 +58,12 @@ def hallucination(
 
     A place x_t is probable if p(x_t) is above that of the lowest 0.5 % of the prior's own draws. It
     explains y if the noise alone exceeds the misfit of x_t / alpha with a probability of 1 % or
-    more. ``cloud`` is ``(n, d)``, and ``reference``, ``(k, d)``, an exact cloud of p(x_t | y). The
-    counts of ``reference`` are subtracted, because even exact draws fall in the tails, or look
-    unlikely where y is unlucky. ``modes`` may be any :class:`~fsps_lite.Partition`. Raises
-    TypeError unless ``problem`` and ``modes`` are of their kind.
+    more; a likelihood that is no :class:`Likelihood` must simulate measurements to say so.
+    ``cloud`` is ``(n, d)``, and ``reference``, ``(k, d)``, an exact cloud of p(x_t | y). The counts
+    of ``reference`` are subtracted, because even exact draws fall in the tails, or look unlikely
+    where y is unlucky. ``modes`` may be any :class:`~fsps_lite.Partition`. Raises TypeError unless
+    ``problem`` and ``modes`` are of their kind, and where the likelihood cannot say what is
+    explained.
     """
     call = "hallucination(x, x, problem, 0.5, modes=modes, generator=g)"
     checks.kind("problem", problem, Problem, call)
@@ -70,7 +74,7 @@ def hallucination(
     tables, weights = [], []
     for x in (cloud, reference):
         probable = prior.log_prob(x, t) >= rare
-        cells = 2 * probable + explained(problem.likelihood, x / alpha)
+        cells = 2 * probable + explained(problem.likelihood, x / alpha, generator=generator)
         tables.append(torch.bincount(cells, minlength=4).reshape(2, 2).double() / len(x))
         weights.append(parts.shares(x / alpha)[0])
     absent = weights[1] < NEGLIGIBLE  # of the prior's parts, in the posterior
@@ -111,17 +115,71 @@ def hallucinating(
     flags = []
     for x in clouds:
         improbable = ~(prior.log_prob(x, t) >= rare)
-        explains, k = explained(problem.likelihood, x / alpha), parts.members(x / alpha)
+        explains = explained(problem.likelihood, x / alpha, generator=generator)
+        k = parts.members(x / alpha)
         flags.append((absent[k] & (k >= 0), improbable & explains, improbable & ~explains))
     return flags
 
 
-def explained(likelihood: Likelihood, x: State) -> Tensor:
-    """For each row, whether the noise exceeds the misfit |y - A(x)| in 1 % of cases or more."""
+def invented(
+    clouds: tuple[State, State], problem: Problem, t: Time, parts: Partition
+) -> tuple[Tensor, Tensor]:
+    """For both clouds, the second of exact draws: who is on a part that the posterior lacks."""
+    alpha = problem.schedule.alpha(t)
+    absent = parts.shares(clouds[1] / alpha)[0] < NEGLIGIBLE
+    one, other = (parts.members(x / alpha) for x in clouds)
+    return absent[one] & (one >= 0), absent[other] & (other >= 0)
+
+
+def explained(
+    likelihood: LogLikelihood, x: State, *, generator: torch.Generator | None = None
+) -> Tensor:
+    """For each row, whether the noise exceeds the misfit |y - A(x)| in 1 % of cases or more.
+
+    Where the likelihood is no :class:`Likelihood`, its own simulations say it, which draw from
+    ``generator``. Raises TypeError where it has none.
+    """
+    if not isinstance(likelihood, Likelihood):
+        return simulated(likelihood, x, generator) >= UNLUCKY
     misfit = likelihood.noise.whiten(likelihood.residual(x)).square().sum(-1)
     half = torch.full_like(misfit, len(likelihood.y) / 2)
     tail: Tensor = torch.special.gammaincc(half, misfit / 2)  # of chi-squared with m terms
     return tail >= UNLUCKY
+
+
+def simulated(
+    likelihood: LogLikelihood, x: State, generator: torch.Generator | None
+) -> Float[Tensor, "n"]:
+    """For each row, the share of measurements simulated there that fit no better than y. ``(n,)``.
+
+    The misfit is the sum of squares (y_j - mean_j)^2 / var_j, by the mean and the variance of the
+    simulations and y together. So y and they are treated alike, and if y came from x, its rank
+    among them is uniform.
+    """
+    if not isinstance(likelihood, Simulator) or generator is None:
+        what = "`likelihood` must be a Likelihood, or simulate, to say what explains y"
+        call = "Problem('mine', prior, likelihood), where that has y and simulate(x, generator=g)"
+        raise TypeError(checks.complaint(what, checks.described(likelihood), call))
+    m = len(likelihood.y)
+    ranks = []
+    for rows in x.split(max(1, CELLS // (SIMULATIONS * m))):
+        many = rows.repeat_interleave(SIMULATIONS, 0)
+        drawn = likelihood.simulate(many, generator=generator)
+        checks.shape("simulate(x)", drawn, (len(many), m), "likelihood.simulate(x, generator=g)")
+        every = torch.cat(
+            [likelihood.y.expand(len(rows), 1, m), drawn.reshape(len(rows), SIMULATIONS, m)], 1
+        ).to(x.dtype)
+        ranks.append(_misfits(every))
+    return torch.cat(ranks)
+
+
+def _misfits(every: Float[Tensor, "n S m"]) -> Float[Tensor, "n"]:
+    """The share of measurements that are at least as far from the mean as the first is."""
+    away = every - every.mean(1, keepdim=True)
+    variance = away.square().mean(1, keepdim=True)
+    parts = away.square() / variance.where(variance > 0, 1.0)  # where all are equal, away is 0
+    misfit = parts.sum(-1)
+    return (misfit >= misfit[:, :1]).to(every.dtype).mean(1)
 
 
 def excess(share: float, expected: float, n: int | float, k: int | float) -> Estimate:

@@ -51,11 +51,17 @@ class Line(Empirical):
         return cls(panels.nodes.to(like), panels.log_weights.to(like), panels)
 
     def condition(self, likelihood: LogLikelihood) -> Empirical:
-        """Bayes, with panels that fit the posterior; a likelihood of one's own weighs the atoms."""
+        """Bayes, with panels that fit the posterior.
+
+        A likelihood of one's own weighs the atoms instead, where it is 0 somewhere or on another
+        device: then there is no polynomial to fit, or no density to ask on the CPU.
+        """
         log_p = self.log_likelihood(likelihood)
-        if not isinstance(likelihood, Likelihood):
+        if isinstance(likelihood, Likelihood):
+            likelihood = likelihood.to(torch.float64).to("cpu")
+        elif not bool(log_p.isfinite().all()) or self.atoms.device.type != "cpu":
             return Empirical(self.atoms, self.log_weights + log_p)
-        joint = Joint(self.panels.log_density, likelihood.to(torch.float64).to("cpu"))
+        joint = Joint(self.panels.log_density, likelihood)
         return Line.of(Panels.of(joint, *self.panels.ends), self.atoms)
 
     def _given(self, x: State, alpha: Scale, sigma: Scale) -> DenoisingPosterior:
@@ -76,7 +82,7 @@ class Joint:
     """log p(x) + log p(y | x)."""
 
     log_density: Callable[[State], LogDensity]
-    likelihood: Likelihood
+    likelihood: LogLikelihood
 
     def __call__(self, x: State) -> LogDensity:
         return self.log_density(x) + self.likelihood.log_prob(x)

@@ -14,7 +14,7 @@ from fsps_lite.priors import Empirical, GaussianMixture
 from fsps_lite.priors.lattice import lattice
 from fsps_lite.priors.quadrature import Joint, line
 from fsps_lite.schedules import VP, Schedule
-from fsps_lite.types import Where
+from fsps_lite.types import LogLikelihood, Movable, Where
 
 MOST_MODES = 20  # the most atoms that count as modes
 SEEN = 0.05  # noise at which samples are compared, relative to the distance between atoms
@@ -33,16 +33,17 @@ class Conditioned(Protocol):
 class Problem:
     """Find x from y = A(x) + noise, when x ~ prior: everything that an inverse problem is.
 
-    ``moral`` says in one line what the problem teaches. ``partition`` are the parts of signal space
-    by which weights are counted; if it is not given, they are the modes. A method may use
-    ``diffusion`` and ``likelihood``; ``posterior`` is the truth that the method is compared with.
-    Raises TypeError unless each part is of its kind, the prior can be conditioned, and prior and y
-    have one dtype.
+    ``likelihood`` is a :class:`Likelihood`, or any object with ``log_prob(x)``: Poisson, Laplace, a
+    simulator's own. ``moral`` says in one line what the problem teaches. ``partition`` are the
+    parts of signal space by which weights are counted; if it is not given, they are the modes. A
+    method may use ``diffusion`` and ``likelihood``; ``posterior`` is the truth that the method is
+    compared with. Raises TypeError unless each part is of its kind, the prior can be conditioned,
+    and prior and y of a Likelihood have one dtype.
     """
 
     name: str
     prior: Empirical | GaussianMixture
-    likelihood: Likelihood
+    likelihood: LogLikelihood
     schedule: Schedule = field(default_factory=VP)
     moral: str = ""
     partition: Partition | None = None
@@ -53,19 +54,32 @@ class Problem:
         if not isinstance(self.prior, Conditioned) or isinstance(self.prior, type):
             what = "`prior` must be conditioned, for the truth is: an Empirical or GaussianMixture"
             raise TypeError(checks.complaint(what, checks.described(self.prior), call))
-        checks.kind("likelihood", self.likelihood, Likelihood, call)
+        if not isinstance(self.likelihood, LogLikelihood) or isinstance(self.likelihood, type):
+            what = "`likelihood` must be a Likelihood, or have a log_prob(x)"
+            raise TypeError(checks.complaint(what, checks.described(self.likelihood), call))
         checks.kind("schedule", self.schedule, Schedule, call)
         checks.kind("partition", self.partition, (Partition, type(None)), call)
-        dtype = self.likelihood.y.dtype
-        checks.same_dtype("prior", self.prior.dtype, "y", dtype, call)
+        if isinstance(self.likelihood, Likelihood):
+            dtype = self.likelihood.y.dtype
+            checks.same_dtype("prior", self.prior.dtype, "y", dtype, call)
 
     @property
     def device(self) -> torch.device:
-        """The device of the measurement."""
-        return self.likelihood.y.device
+        """The device of y, or of the prior where the likelihood is of another kind."""
+        if isinstance(self.likelihood, Likelihood):
+            return self.likelihood.y.device
+        prior = self.prior
+        return prior.means.device if isinstance(prior, GaussianMixture) else prior.atoms.device
 
     def to(self, where: Where) -> "Problem":
-        """The same problem in another dtype, or on another device."""
+        """The same problem in another dtype, or on another device.
+
+        Raises TypeError where the likelihood cannot be moved.
+        """
+        if not isinstance(self.likelihood, Movable):
+            what = "`to` moves a problem whose likelihood has a `to(where)` of its own"
+            got = checks.described(self.likelihood)
+            raise TypeError(checks.complaint(what, got, "Problem('mine', prior, likelihood)"))
         return replace(self, prior=self.prior.to(where), likelihood=self.likelihood.to(where))
 
     @property
@@ -77,12 +91,13 @@ class Problem:
     def posterior(self) -> Diffusion:
         """The exact posterior at every diffusion time.
 
-        It has a closed form, except for a nonlinear operator on a mixture; that is integrated by
-        quadrature for d <= 2. For d = 1 the points of the quadrature fit the posterior at every t,
-        and the score is right to 1e-6. For d = 2 the score is right where sigma(t) is above the
-        spacing of the points; at smaller t the posterior consists of those points. It is computed
-        once, and again when torch has written into y or another tensor of the problem. Raises
-        ValueError where no posterior is known, or where the quadrature takes too many points.
+        It has a closed form, except for a mixture with a nonlinear operator, or with a likelihood
+        of another kind; that is integrated by quadrature for d <= 2. For d = 1 the points of the
+        quadrature fit the posterior at every t, and the score is right to 1e-6. For d = 2 the score
+        is right where sigma(t) is above the spacing of the points; at smaller t the posterior
+        consists of those points. It is computed once, and again when torch has written into y or
+        another tensor of the problem. Raises ValueError where no posterior is known, or where the
+        quadrature takes too many points.
         """
         writes = checks.writes(self)
         if vars(self).get("_writes") != writes:
@@ -91,8 +106,10 @@ class Problem:
         return posterior
 
     def _conditioned(self) -> Diffusion:
-        prior, nonlinear = self.prior, not isinstance(self.likelihood.operator, Linear)
-        if nonlinear and isinstance(prior, GaussianMixture):
+        prior, known = self.prior, self.likelihood
+        if isinstance(prior, GaussianMixture):
+            if isinstance(known, Likelihood) and isinstance(known.operator, Linear):
+                return Diffusion(prior.condition(known), self.schedule)
             prior = self._quadrature(prior)
         return Diffusion(prior.condition(self.likelihood), self.schedule)
 
@@ -147,7 +164,8 @@ class Problem:
         """The mixture as weighted points, which lie close enough together to integrate."""
         if prior.dim > 2:
             what = (
-                "a nonlinear operator on a GaussianMixture has an exact posterior for d <= 2 only"
+                "a nonlinear operator, or a likelihood of one's own, on a GaussianMixture has an "
+                "exact posterior for d <= 2 only"
             )
             call = f"problem.finite_sample(10_000, generator=g), where problem is {self.name!r}"
             raise ValueError(checks.complaint(what, f"d = {prior.dim}", call))
