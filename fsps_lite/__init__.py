@@ -7,9 +7,11 @@ from fsps_lite import moved, problems
 from fsps_lite.datasets import digits
 from fsps_lite.denoising import DenoisingPosterior
 from fsps_lite.diagnosis import (
+    Calibration,
     FailureMap,
     Finding,
     Report,
+    calibrate,
     compare,
     diagnose,
     diagnose_samples,
@@ -116,8 +118,8 @@ __all__ = [  # one paragraph for each room
     "covariance_ratio", "early_stopping", "hallucination", "implied_density", "implied_spread",
     "law", "mode_history", "score_error",
     "energy_distance", "mode_weights", "sliced_wasserstein", "total_variation", "wasserstein1",
-    "FailureMap", "Finding", "Report", "compare", "diagnose", "diagnose_samples", "failure_map",
-    "sweep",
+    "Calibration", "FailureMap", "Finding", "Report", "calibrate", "compare", "diagnose",
+    "diagnose_samples", "failure_map", "sweep",
     "plots", "theory",
 ]
 # fmt: on

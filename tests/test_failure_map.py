@@ -176,7 +176,10 @@ def test_a_map_draws_its_total_variation_above_the_density():
         (lambda: failure_map(problems.trimodal(), "DPS", measurements=9), "method"),
         (
             lambda: failure_map(
-                problems.trimodal(), lambda p, k: lambda x, t: 2000 + 0 * x, measurements=9, steps=20
+                problems.trimodal(),
+                lambda p, k: lambda x, t: 2000 + 0 * x,
+                measurements=9,
+                steps=20,
             ),
             "reach=8",
         ),
