@@ -7,6 +7,7 @@ from fsps_lite import moved, problems
 from fsps_lite.datasets import digits
 from fsps_lite.denoising import DenoisingPosterior
 from fsps_lite.diagnosis import (
+    Calibration,
     Drawn,
     FailureMap,
     Finding,
@@ -15,6 +16,7 @@ from fsps_lite.diagnosis import (
     Scored,
     Stepped,
     Task,
+    calibrate,
     compare,
     diagnose,
     diagnose_samples,
@@ -121,8 +123,8 @@ __all__ = [  # one paragraph for each room
     "covariance_ratio", "early_stopping", "hallucination", "implied_density", "implied_spread",
     "law", "mode_history", "score_error",
     "energy_distance", "mode_weights", "sliced_wasserstein", "total_variation", "wasserstein1",
-    "Drawn", "FailureMap", "Finding", "Report", "Samples", "Scored", "Stepped", "Task", "compare",
-    "diagnose", "diagnose_samples", "failure_map", "sweep",
+    "Calibration", "Drawn", "FailureMap", "Finding", "Report", "Samples", "Scored", "Stepped",
+    "Task", "calibrate", "compare", "diagnose", "diagnose_samples", "failure_map", "sweep",
     "plots", "theory",
 ]
 # fmt: on

@@ -3,6 +3,7 @@
     python -m fsps_lite list
     python -m fsps_lite diagnose mymodule:MyMethod --problem trimodal --report out.html
     python -m fsps_lite diagnose TMPD --problem two_atoms
+    python -m fsps_lite calibrate TMPD --problem two_atoms
 
 A method is called with (prior, likelihood) and returns a score, or it is a Scored, a Stepped, a
 Drawn or Samples. ``module:name`` is imported from the current folder; a name alone is one of this
@@ -15,12 +16,13 @@ import importlib
 import io
 import sys
 from collections.abc import Iterable
+from dataclasses import replace
 from types import ModuleType
 
 import torch
 
 from fsps_lite import checks, guidance, problems
-from fsps_lite.diagnosis import Method, Report, compare
+from fsps_lite.diagnosis import Method, Report, calibrate, compare
 from fsps_lite.diagnosis.method import name_of
 from fsps_lite.problems.problem import Problem
 from fsps_lite.saving import check_target
@@ -47,7 +49,7 @@ def main(arguments: list[str] | None = None) -> int:
         return 0
     torch.set_num_threads(1)  # faster for small tensors
     try:
-        _diagnose(options)
+        (_calibrate if options.command == "calibrate" else _diagnose)(options)
     except (LookupError, ValueError, TypeError) as error:
         if not isinstance(error, Unknown) and checks.ADVICE not in str(error):
             raise  # not our error for a wrong call, but one of the method
@@ -74,13 +76,25 @@ def _diagnose(options: argparse.Namespace) -> None:
             check_target(name, path, f"python -m fsps_lite diagnose DPS {name} name-of-a-file")
     problem, method = find_problem(options.problem), find_method(options.method)
     settings = {"n": options.n, "steps": options.steps, "seed": options.seed}
-    name = name_of(method)
-    name = options.method.rpartition(":")[2] if name == "<lambda>" else name
-    (report,) = compare(problem, {name: method}, **settings)
+    (report,) = compare(problem, {_called(method, options): method}, **settings)
     try:
         _save(report, options)
     finally:
         print(report)
+
+
+def _calibrate(options: argparse.Namespace) -> None:
+    """Run the method at many measurements, and print what was found."""
+    problem, method = find_problem(options.problem), find_method(options.method)
+    settings = {name: getattr(options, name) for name in ("measurements", "draws", "steps", "seed")}
+    found = calibrate(problem, method, **settings)
+    print(replace(found, method=_called(method, options)))
+
+
+def _called(method: Method, options: argparse.Namespace) -> str:
+    """The name of the method; a lambda has that by which it was asked for."""
+    name, asked = name_of(method), str(options.method)
+    return asked.rpartition(":")[2] if name == "<lambda>" else name
 
 
 def _save(report: Report, options: argparse.Namespace) -> None:
@@ -130,15 +144,26 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m fsps_lite", description="Diagnose a sampler")
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("list", help="the problems and the methods")
-    run = commands.add_parser("diagnose", help="run a method beside the exact posterior")
-    run.add_argument("method", help="module:name, or a name that `list` prints")
-    run.add_argument("--problem", default="trimodal", help="a name that `list` prints")
+    run = _command(commands, "diagnose", "run a method beside the exact posterior")
     run.add_argument("--report", help="write one self-contained HTML page here")
     run.add_argument("--json", help="write all numbers and curves here")
     run.add_argument("--n", type=int, default=2000, help="particles")
+    run = _command(commands, "calibrate", "run a method at many measurements")
+    run.add_argument("--measurements", type=int, default=100, help="y simulated from the prior")
+    run.add_argument("--draws", type=int, default=40, help="particles at each y")
+    return parser
+
+
+def _command(
+    commands: "argparse._SubParsersAction[argparse.ArgumentParser]", name: str, says: str
+) -> argparse.ArgumentParser:
+    """A command that runs a method on a problem."""
+    run = commands.add_parser(name, help=says)
+    run.add_argument("method", help="module:name, or a name that `list` prints")
+    run.add_argument("--problem", default="trimodal", help="a name that `list` prints")
     run.add_argument("--steps", type=int, default=250, help="steps of the integrator")
     run.add_argument("--seed", type=int, default=0)
-    return parser
+    return run
 
 
 def _listing() -> str:

@@ -119,6 +119,33 @@ def test_trimodal_is_the_default_problem(folder, capsys):
     assert "DPS on trimodal" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("name", ["Half", "anonymous"])
+def test_calibrate_prints_what_it_finds_at_many_measurements(folder, capsys, name):
+    few = ["--measurements", "5", "--draws", "4", "--steps", "10", "--seed", "2"]
+    assert main(["calibrate", f"mysampler:{name}", "--problem", "gaussian", *few]) == 0
+    out = capsys.readouterr().out
+    assert f"{name} on gaussian, at every y" in out
+    assert "measurements = 5, draws = 4, steps = 10, seed = 2" in out
+    assert "the worst y is" in out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["TMDP"], ["no method called 'TMDP'", "did you mean 'TMPD'?"]),
+        (["DPS", "--problem", "trimodl"], ["no problem called 'trimodl'"]),
+        (["DPS", "--draws", "1"], ["`draws` must be a whole number above 1", "got 1"]),
+        (["TMPD", "--problem", "square"], ["TMPD needs a Linear operator"]),
+    ],
+)
+@pytest.mark.usefixtures("unchecked")
+def test_calibrate_says_what_is_wrong_as_diagnose_does(folder, capsys, arguments, words):
+    assert main(["calibrate", *arguments]) == 2
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert all(word in captured.err for word in words)
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [

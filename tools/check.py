@@ -165,7 +165,7 @@ TESTS_OF = {
     "datasets": ("digits", "patches"),
     "samplers": ("integrators", "trajectory", "law"),
     "measures": ("behaviours", "beliefs", "law", "ranks"),
-    "diagnosis": ("report", "sweep", "cli", "failure_map"),
+    "diagnosis": ("report", "sweep", "cli", "failure_map", "calibration"),
     "coursework": ("coursework", "assignments", "rank", "teaching"),
     "child": ("sandbox", "attacks", "unlucky"),
     "coursework_attacks": ("attacks",),

@@ -1,5 +1,6 @@
 """Diagnosis of a sampler: its run, the run of the exact sampler, and a report on both."""
 
+from fsps_lite.diagnosis.calibration import Calibration, RankCheck, calibrate
 from fsps_lite.diagnosis.comparison import compare, diagnose, diagnose_samples
 from fsps_lite.diagnosis.examination import MEASURES
 from fsps_lite.diagnosis.failure_maps import FailureMap, failure_map

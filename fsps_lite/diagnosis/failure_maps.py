@@ -8,8 +8,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from fsps_lite import checks
-from fsps_lite.diagnosis.measured import Evidence, with_measurement
-from fsps_lite.diagnosis.method import ScoreMethod, name_of, score_of
+from fsps_lite.diagnosis.measured import Evidence, measured, with_measurement
+from fsps_lite.diagnosis.method import Method, name_of, score_method, score_of
 from fsps_lite.distances import total_variation
 from fsps_lite.measures import law
 from fsps_lite.measures.laws import Kernel, Law
@@ -90,7 +90,7 @@ class FailureMap:
 
 def failure_map(
     problem: Problem,
-    method: ScoreMethod | None,
+    method: Method | None,
     *,
     measurements: int = 24,
     y: Float[Tensor, "J"] | None = None,
@@ -112,6 +112,7 @@ def failure_map(
     less than 95 % of p(y), and where a law leaves the interval.
     """
     checks.kind("problem", problem, Problem, CALL)
+    made = None if method is None else score_method(method, CALL)
     checks.count("measurements", measurements, CALL, least=2)
     evidence = Evidence(problem)
     places, weights = _places(evidence, measurements, y)
@@ -119,7 +120,7 @@ def failure_map(
     rows = []
     for one in places:
         asked = with_measurement(problem, one.unsqueeze(0))
-        score = asked.posterior if method is None else score_of(asked, method)
+        score = asked.posterior if made is None else score_of(asked, made)
         rows.append(_distances(asked, _followed(asked, score, grid, kernel, reach)))
     tv, w1 = torch.tensor(rows, dtype=torch.float64).unbind(-1)
     name = "exact" if method is None else name_of(method)
@@ -153,7 +154,7 @@ def _followed(
         lost = float(found.lost.abs().max())
         if lost <= LOST:
             return found
-    what = f"the law at y = {float(problem.likelihood.y):.3g} must stay in [-4 reach, 4 reach]"
+    what = f"the law at y = {float(measured(problem).y):.3g} must stay in [-4 reach, 4 reach]"
     call = f"failure_map(problem, method, reach={8 * reach:g}), or more steps"
     raise ValueError(checks.complaint(what, f"reach={reach:g}, which {lost:.2g} of it left", call))
 

@@ -8,6 +8,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from fsps_lite import checks
+from fsps_lite.likelihood import Likelihood
 from fsps_lite.priors import Empirical, GaussianMixture
 from fsps_lite.problems import Problem
 
@@ -15,9 +16,19 @@ REACH, NODES = 9.0, 1441  # deviations around each mean, and points there: 80 in
 HALVINGS = 80  # of an interval that holds a quantile: to the rounding of float64
 
 
+def measured(problem: Problem) -> Likelihood:
+    """The likelihood of a problem; raises TypeError for one that knows no other measurement."""
+    call = "calibrate(Problem('mine', prior, Likelihood(operator, y, noise_std)), DPS)"
+    found = problem.likelihood
+    checks.kind("problem.likelihood", found, Likelihood, call)
+    assert isinstance(found, Likelihood)
+    return found
+
+
 def with_measurement(problem: Problem, y: Float[Tensor, "m"]) -> Problem:
     """The same problem, where ``y``, ``(m,)``, was measured."""
-    return replace(problem, likelihood=replace(problem.likelihood, y=y.to(problem.likelihood.y)))
+    known = measured(problem)
+    return replace(problem, likelihood=replace(known, y=y.to(known.y)))
 
 
 @dataclass(frozen=True)
@@ -30,7 +41,7 @@ class Evidence:
     problem: Problem
 
     def __post_init__(self) -> None:
-        sizes = self.problem.prior.dim, len(self.problem.likelihood.y)
+        sizes = self.problem.prior.dim, len(measured(self.problem).y)
         if sizes != (1, 1):
             what = "a map over y needs a signal and a measurement of one number each"
             call = "calibrate(problem, method), which takes any problem"
@@ -40,28 +51,28 @@ class Evidence:
     def _known(self) -> tuple[Tensor, Tensor]:
         """A(x) at the points of the prior, ``(N,)``, and their weights, in float64."""
         points, weights = _points(self.problem.prior)
-        clean = self.problem.likelihood.operator(points.to(self.problem.prior.dtype))
+        clean = measured(self.problem).operator(points.to(self.problem.prior.dtype))
         return clean[:, 0].double(), weights
 
     def density(self, y: Float[Tensor, "J"]) -> Float[Tensor, "J"]:
         """p(y) at each y, in 1 / units of y. ``(J,)``."""
         clean, weights = self._known
         rest = (y.double()[:, None] - clean)[..., None]
-        noise = self.problem.likelihood.to(torch.float64).noise
+        noise = measured(self.problem).to(torch.float64).noise
         return noise.log_prob(rest).exp() @ weights
 
     def below(self, y: Float[Tensor, "J"]) -> Float[Tensor, "J"]:
         """The probability of a measurement below each y. ``(J,)``."""
         clean, weights = self._known
         rest = (y.double()[:, None] - clean)[..., None]
-        white = self.problem.likelihood.to(torch.float64).noise.whiten(rest)[..., 0]
+        white = measured(self.problem).to(torch.float64).noise.whiten(rest)[..., 0]
         below: Tensor = torch.special.ndtr(white)
         return below @ weights
 
     def quantiles(self, shares: Float[Tensor, "J"]) -> Float[Tensor, "J"]:
         """The y below which each of these ``shares`` of p(y) lies. ``(J,)``."""
         clean, _ = self._known
-        far = 40 * self.problem.likelihood.noise.variances.double().sqrt()
+        far = 40 * measured(self.problem).noise.variances.double().sqrt()
         low = (clean.min() - far).expand(len(shares))
         high = (clean.max() + far).expand(len(shares))
         for _ in range(HALVINGS):

@@ -66,3 +66,11 @@ def score_of(problem: Problem, method: ScoreMethod) -> PosteriorScore:
         what = "`method(prior, likelihood)` must return a score, a function of (x, t)"
         raise TypeError(checks.complaint(what, type(score).__name__, CALL))
     return score
+
+
+def score_method(method: Method, call: str) -> ScoreMethod:
+    """A method that makes a score of (prior, likelihood); raises TypeError for the other kinds."""
+    if isinstance(method, Scored | Stepped | Drawn | Samples):
+        what = "`method` must be a function of (prior, likelihood) here, which returns a score"
+        raise TypeError(checks.complaint(what, type(method).__name__, call))
+    return method
