@@ -20,14 +20,14 @@ STEPS = 40  # a law and its particles take the same ones
 
 @cache
 def exact_map():
-    return failure_map(problems.trimodal(), None, measurements=9, steps=60)
+    return failure_map(problems.trimodal(), None, measurements=9, steps=40)
 
 
 def test_the_map_of_the_exact_score_is_the_error_of_the_integrator():
-    """Of first order, and at most 3e-2 in 100 steps (test_law): so in 60, and half in 120."""
+    """Of first order, and at most 3e-2 in 100 steps (test_law): so in 40, and half in 80."""
     coarse = exact_map()
-    assert float(coarse.tv.max()) < 3e-2 * 100 / 60
-    fine = failure_map(problems.trimodal(), None, measurements=9, steps=120)
+    assert float(coarse.tv.max()) < 3e-2 * 100 / 40
+    fine = failure_map(problems.trimodal(), None, measurements=9, steps=80)
     assert_close(fine.tv / coarse.tv, torch.full_like(fine.tv, 0.5), rtol=0, atol=0.1)
     assert coarse.method == "exact"
     assert coarse.share() == 0.0

@@ -44,7 +44,7 @@ class Evidence:
         sizes = self.problem.prior.dim, len(measured(self.problem).y)
         if sizes != (1, 1):
             what = "a map over y needs a signal and a measurement of one number each"
-            call = "calibrate(problem, method), which takes any problem"
+            call = "calibrate(problem, method), where any problem is taken"
             raise ValueError(checks.complaint(what, f"d = {sizes[0]} and m = {sizes[1]}", call))
 
     @cached_property

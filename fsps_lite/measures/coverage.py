@@ -58,7 +58,7 @@ def tarp_ranks(
     depend on the truth, and :func:`covered` equals each level (Lemos, 2023). Distances are
     Euclidean, in units of x. Raises ValueError where the sizes differ.
     """
-    call = "tarp_ranks(truth, draws, references, generator=g), (Y, d), (Y, L, d) and (Y, d)"
+    call = "tarp_ranks(truth, draws, references, generator=g), where draws are (Y, L, d)"
     checks.floating("draws", draws, call)
     checks.shape("draws", draws, ("Y", "L", "d"), call)
     for name, value in (("truth", truth), ("references", references)):
@@ -75,7 +75,7 @@ def z_scores(truth: Float[Tensor, "Y"], draws: Float[Tensor, "Y L"]) -> Float[Te
     z-score may be large and mean nothing. Raises ValueError for fewer than two draws, or equal
     ones.
     """
-    call = "z_scores(truth, draws), with truth (Y,) and draws (Y, L)"
+    call = "z_scores(truth, draws), where they are (Y,) and (Y, L)"
     spread = _variances(draws, call)
     checks.shape("truth", truth, (len(draws),), call)
     if not bool((spread > 0).all()):

@@ -10,7 +10,7 @@ from torch import Tensor
 from fsps_lite import checks
 
 SIMULATED = 2000  # sets of uniform ranks that say how far an ECDF strays
-CALL = "rank_of(truth, draws, generator=g), with truth (Y,) and draws (Y, L)"
+CALL = "rank_of(truth, draws, generator=g), where they are (Y,) and (Y, L)"
 
 
 @dataclass(frozen=True)
