@@ -87,9 +87,15 @@ class Partition:
 
         A point in no part counts nowhere; the shares then sum to less than 1.
         """
-        k = self.members(x)
-        share = torch.bincount(k[k >= 0], minlength=len(self.names)).to(x.dtype) / len(x)
-        return share, (share * (1 - share) / len(x)).sqrt()
+        return self.counted(self.members(x), x.dtype)
+
+    def counted(
+        self, members: Int[Tensor, "n"], dtype: torch.dtype
+    ) -> tuple[Float[Tensor, "K"], Float[Tensor, "K"]]:
+        """The same, for points of which it is known where they belong."""
+        found = members[members >= 0]
+        share = torch.bincount(found, minlength=len(self.names)).to(dtype) / len(members)
+        return share, (share * (1 - share) / len(members)).sqrt()
 
     def weights(self, prior: Prior) -> Float[Tensor, "K"] | None:
         """The weight of each part under ``prior``, ``(K,)``, without sampling.

@@ -25,12 +25,15 @@ from fsps_lite.measures.hallucinations import hallucinating, invented, share_err
 from fsps_lite.measures.spread import spread_ratio, spreads, true_spread
 from fsps_lite.measures.variations import multinomial_floor, total_variation_of_parts
 from fsps_lite.partition import Partition
+from fsps_lite.priors import Empirical
 from fsps_lite.problems import Problem
+from fsps_lite.problems.problem import MOST_MODES
 from fsps_lite.samplers import Trajectory
 from fsps_lite.types import PosteriorScore, Simulator, State
 
 STOPS = 25  # times at which stopping early is tried, at most
 LOOKS = 100  # times at which modes are counted and scores compared, at most
+LOOKS_AT_DATA = 50  # times at which the parts of a data set are counted, of PATHS particles
 PATHS = 500  # particles for the score error
 COUPLED = 5  # times at which a step is asked whether it looks at the batch
 SAME = 1e-4  # of a move: what sums in another order, or a network in float32, may differ by
@@ -227,7 +230,11 @@ def commitment(run: Run) -> Iterator[Finding | Missing]:
     if run.why_no_path or parts is None:
         yield Missing("commitment time", "commitment", run.why_no_path or WHY_NO_PARTS)
     if run.path is not None and parts is not None:
-        history = mode_history(thinned(run.path, LOOKS), run.problem.diffusion, parts)
+        prior, path = run.problem.diffusion, thinned(run.path, LOOKS)
+        if isinstance(prior.prior, Empirical) and len(prior.prior.atoms) > MOST_MODES:
+            some = thinned(run.path, LOOKS_AT_DATA)  # each denoised particle costs all of the data
+            path = Trajectory(some.t, some.x[:, :PATHS])
+        history = mode_history(path, prior, parts)
         value = Estimate(history.commitment, history.commitment_error)
         yield Finding("commitment time", value, id="commitment", told=run.independent)
 

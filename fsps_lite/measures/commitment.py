@@ -69,8 +69,8 @@ def mode_history(
     checks.kind("modes", modes, (GaussianMixture, Partition), call)
     parts = partition_of(modes)
     means = [denoiser.denoise(x, t) for t, x in zip(trajectory.t, trajectory.x, strict=True)]
-    weights, errors = zip(*(parts.shares(m) for m in means), strict=True)
     member = torch.stack([parts.members(m) for m in means])
+    weights, errors = zip(*(parts.counted(k, means[0].dtype) for k in member), strict=True)
     stays = (member == member[-1]).flip(0).cummin(0).values.flip(0)  # from here to the end
     settled = stays.double().mean(1)
     return ModeHistory(
