@@ -155,7 +155,7 @@ def _followed(
         if lost <= LOST:
             return found
     what = f"the law at y = {float(measured(problem).y):.3g} must stay in [-4 reach, 4 reach]"
-    call = f"failure_map(problem, method, reach={8 * reach:g}), or more steps"
+    call = f"failure_map(problem, method, reach={8 * reach:g}), where more steps help too"
     raise ValueError(checks.complaint(what, f"reach={reach:g}, which {lost:.2g} of it left", call))
 
 
