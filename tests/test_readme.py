@@ -59,3 +59,38 @@ def test_it_lists_every_chapter_by_its_title():
 def test_its_links_and_pictures_exist():
     for target in re.findall(r"\]\(([^)#]+)\)", README):
         assert target.startswith("https://arxiv.org/") or (ROOT / target).exists(), target
+
+
+OWN = re.findall(r"```python\n(.*?)```", README.partition("## Bring your own")[2], re.DOTALL)
+
+
+@pytest.fixture(scope="module")
+def own_reports():
+    """What each block prints, all in one namespace, with fewer particles and steps."""
+    known, found = {}, []
+    exec("import torch\nimport fsps_lite as fl\nproblem = fl.problems.trimodal()", known)
+    for block in OWN:
+        short = re.sub(
+            r"(fl\.diagnose\(.*)\)\)$", r"\1, n=300, steps=20))", block, flags=re.MULTILINE
+        )
+        printed = io.StringIO()
+        with contextlib.redirect_stdout(printed):
+            exec(short, known)
+        found.append(printed.getvalue())
+    return found
+
+
+def test_all_six_of_ones_own_are_diagnosed(own_reports):
+    assert len(own_reports) == 6
+    for report in own_reports:
+        assert "differs" in report
+        assert "distance" in report
+
+
+def test_the_wrong_ones_are_starred_and_the_right_ones_are_not(own_reports):
+    score, sampler, samples, network, data, likelihood = own_reports
+    for wrong in (score, network):
+        assert re.search(r"\*$", wrong, re.MULTILINE)
+    for right in (sampler, samples, likelihood):
+        rows = [line for line in right.splitlines() if not line.startswith(("*", "-"))]
+        assert not any(line.endswith("*") for line in rows)
