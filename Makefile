@@ -59,6 +59,7 @@ bench: $(VENV)/.stamp-test ## time the engine beside the textbook (minutes; BENC
 	@$(PY) -m benchmarks.page
 	@$(PY) -m benchmarks.operators
 	@$(PY) -m benchmarks.goals --since ed473ac
+	@$(PY) -m benchmarks.pruning
 
 assignments: $(VENV)/.stamp-book ## make the student notebooks, and example submissions, in build/
 	@$(PY) -m tools.coursework release

@@ -88,13 +88,17 @@ def as_written(atoms: Tensor, x: Tensor, t: float) -> Tensor:
     return torch.stack(scores)
 
 
-def conditioned(data: patches.Patches, which: int, noise_std: float) -> Row:
-    """A run of fifty steps, from the atoms on: the tree is planted in the time."""
+def measured(data: patches.Patches, which: int, noise_std: float) -> fl.Likelihood:
+    """A quarter of the pixels of a held-out patch."""
     seen = torch.zeros(8, 8, dtype=torch.bool)
     seen[::2, ::2] = True
     operator = fl.mask(seen, dtype=torch.float32)
-    y = operator(data.held_out[which])
-    likelihood = fl.Likelihood(operator, y, noise_std)
+    return fl.Likelihood(operator, operator(data.held_out[which]), noise_std)
+
+
+def conditioned(data: patches.Patches, which: int, noise_std: float) -> Row:
+    """A run of fifty steps, from the atoms on: the tree is planted in the time."""
+    likelihood = measured(data, which, noise_std)
     first, ends = torch.Generator().manual_seed(0), []
     clouds = changing(fl.VP().noise(512, 64, generator=first, dtype=torch.float32))
 

@@ -5,15 +5,14 @@ library, in turn in one process, on one thread; the tree is planted in its time.
 """
 
 import json
-import time
 from pathlib import Path
 
 import torch
 from matplotlib.figure import Figure
 
 import fsps_lite as fl
+from benchmarks.goals import in_turn, measured
 from fsps_lite.datasets import patches
-from fsps_lite.engine import pruned
 from fsps_lite.plots import COLOURS, panels
 
 HERE = Path(__file__).resolve().parent
@@ -22,11 +21,8 @@ ROWS, NOISE = 256, 0.02
 
 
 def posterior(data: patches.Patches) -> fl.Empirical:
-    """The prior after every fourth pixel of a held-out patch was measured."""
-    seen = torch.zeros(8, 8, dtype=torch.bool)
-    seen[::2, ::2] = True
-    operator = fl.mask(seen, dtype=torch.float32)
-    return data.prior.condition(fl.Likelihood(operator, operator(data.held_out[3]), NOISE))
+    """The prior after a quarter of the pixels of a held-out patch was measured."""
+    return data.prior.condition(measured(data, 3, NOISE))
 
 
 def shares(prior: fl.Empirical) -> dict[str, list[float]]:
@@ -39,29 +35,25 @@ def shares(prior: fl.Empirical) -> dict[str, list[float]]:
     return {"t": times, "share": found}
 
 
-def run(data: patches.Patches) -> float:
-    """Seconds of a run of fifty steps, from the atoms on."""
+def run(data: patches.Patches) -> None:
+    """Fifty steps, from the atoms on."""
     g = torch.Generator().manual_seed(1)
-    start = time.process_time()
     known = fl.Diffusion(posterior(data), fl.VP())
     x = fl.VP().noise(ROWS, 64, generator=g, dtype=torch.float32)
     fl.ddpm(known, fl.VP(), x, fl.times(fl.VP()), generator=g)
-    return time.process_time() - start
 
 
-def measured() -> dict:
+def results() -> dict:
     data = patches.load(100_000)
     looked = {"prior": shares(data.prior), "posterior": shares(posterior(data))}
-    seconds: dict[str, list[float]] = {"tree": [], "dense": []}
-    fewest = pruned.FEWEST
+    tree, whole = [], []
     for n in SIZES:
         part = patches.load(n)
-        for name, least in (("tree", fewest), ("dense", 10**12)):
-            pruned.FEWEST = least
-            seconds[name].append(run(part))
-        print(n, {name: f"{found[-1]:.2f} s" for name, found in seconds.items()}, flush=True)
-    pruned.FEWEST = fewest
-    return {"looked at": looked, "n": SIZES, "seconds": seconds}
+        with_tree, without = in_turn(lambda part=part: run(part), 1)
+        tree.append(with_tree)
+        whole.append(without)
+        print(f"{n} atoms: {with_tree:.2f} s with the tree, {without:.2f} s dense", flush=True)
+    return {"looked at": looked, "n": SIZES, "seconds": {"tree": tree, "dense": whole}}
 
 
 def drawn(found: dict) -> Figure:
@@ -80,7 +72,7 @@ def drawn(found: dict) -> Figure:
 
 def main() -> None:
     torch.set_num_threads(1)
-    found = measured()
+    found = results()
     (HERE / "pruning.json").write_text(json.dumps(found, indent=1) + "\n")
     drawn(found).savefig(HERE / "pruning.svg", metadata={"Date": None})
 

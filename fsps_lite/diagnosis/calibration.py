@@ -10,7 +10,7 @@ from torch import Tensor
 from fsps_lite import checks
 from fsps_lite.diagnosis.batches import draws_at
 from fsps_lite.diagnosis.failure_maps import FailureMap, failure_map
-from fsps_lite.diagnosis.finding import Finding
+from fsps_lite.diagnosis.finding import Finding, called
 from fsps_lite.diagnosis.measured import measured, with_measurement
 from fsps_lite.diagnosis.method import Method, name_of, score_method, score_of
 from fsps_lite.diagnosis.run import FAR, STOP, Integrator
@@ -26,6 +26,7 @@ from fsps_lite.measures.hallucinations import share_error
 from fsps_lite.measures.ranks import RankTest, rank_of, rank_test
 from fsps_lite.problems import Problem
 from fsps_lite.samplers import dpm_solver, times
+from fsps_lite.tables import aligned
 
 CALL = "calibrate(problems.trimodal(), TMPD, measurements=100, draws=40)"
 NULLS = 19  # exact clouds at each y, beside which a method's is judged: 1 in 20 is the farthest
@@ -80,9 +81,8 @@ class Calibration:
 
     def __getitem__(self, name: str) -> Finding:
         """The finding with this label or id; raises KeyError, and lists those that exist."""
-        for finding in self.findings:
-            if name in (finding.label, finding.id):
-                return finding
+        if (finding := called(name, self.findings)) is not None:
+            return finding
         known = ", ".join(finding.id for finding in self.findings)
         raise KeyError(f"no finding called {name!r}; this calibration has: {known}")
 
@@ -95,15 +95,11 @@ class Calibration:
         settings = ", ".join(f"{key} = {value}" for key, value in self.settings.items())
         head = ("", self.method, "exact", "truth", "")
         rows = [head, *(one.cells for one in self.findings), *(one.cells for one in self.checks)]
-        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-        table = [
-            "  ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)).rstrip() for row in rows
-        ]
         worst = ", ".join(f"{value:.3g}" for value in self.worst[:4].tolist())
         place = f"- the worst y is {worst}" + (", ..." if len(self.worst) > 4 else "")
         title = f"{self.method} on {self.problem}, at every y ({settings})"
         mapped = ["", str(self.map)] if self.map else []
-        return "\n".join([title, "", *table, "", LEGEND, place, *mapped])
+        return "\n".join([title, "", *aligned(rows), "", LEGEND, place, *mapped])
 
     __repr__ = __str__
 

@@ -1,6 +1,7 @@
 """What is found: records, which are read by text, HTML, JSON and figures."""
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -64,6 +65,11 @@ class Finding:
         label = f"{self.label} ({self.unit})" if self.unit else self.label
         truth = "" if self.truth is None else f"{self.truth:.4g}"
         return label, str(self.value), str(self.null), truth, "*" if self.significant else ""
+
+
+def called(name: str, findings: Iterable[Finding]) -> Finding | None:
+    """The first finding with this label or id; None if there is none."""
+    return next((one for one in findings if name in (one.label, one.id)), None)
 
 
 @dataclass(frozen=True)

@@ -47,9 +47,7 @@ class Scored:
     def made(self, task: Task) -> PosteriorScore:
         """The score; raises TypeError where there is none."""
         score = self.make(task)
-        if not callable(score) or isinstance(score, Tensor):
-            what = "`make(task)` must return a score, a function of (x, t)"
-            raise TypeError(checks.complaint(what, checks.described(score), SCORED))
+        _check_made(score, "a score, a function of (x, t)", SCORED)
         return score
 
 
@@ -68,9 +66,7 @@ class Stepped:
     def made(self, task: Task) -> Step:
         """The step; raises TypeError where there is none."""
         step = self.make(task)
-        if not callable(step) or isinstance(step, Tensor):
-            what = "`make(task)` must return a step, a function of (x, t, s, generator)"
-            raise TypeError(checks.complaint(what, checks.described(step), STEPPED))
+        _check_made(step, "a step, a function of (x, t, s, generator)", STEPPED)
         return step
 
 
@@ -106,6 +102,13 @@ class Drawn:
 
 
 Kind = Scored | Stepped | Drawn | Samples
+
+
+def _check_made(found: object, wanted: str, call: str) -> None:
+    """What ``make(task)`` returned must be a function; a tensor can be called, and is none."""
+    if not callable(found) or isinstance(found, Tensor):
+        what = f"`make(task)` must return {wanted}"
+        raise TypeError(checks.complaint(what, checks.described(found), call))
 
 
 def integrated(score: PosteriorScore, task: Task, integrator: Integrator) -> Trajectory:

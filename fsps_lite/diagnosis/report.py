@@ -10,9 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fsps_lite.diagnosis.finding import Curve, Finding, Missing
+from fsps_lite.diagnosis.finding import Curve, Finding, Missing, called
 from fsps_lite.estimate import Estimate
 from fsps_lite.saving import save
+from fsps_lite.tables import aligned
 
 if TYPE_CHECKING:
     import matplotlib.figure
@@ -40,9 +41,8 @@ class Report:
 
     def __getitem__(self, name: str) -> Finding:
         """The finding with this label or id; raises KeyError, and lists those that exist."""
-        for finding in self.findings:
-            if name in (finding.label, finding.id):
-                return finding
+        if (finding := called(name, self.findings)) is not None:
+            return finding
         known = ", ".join(finding.label for finding in self.findings)
         raise KeyError(f"no finding called {name!r}; this report has: {known}")
 
@@ -65,14 +65,8 @@ class Report:
         return [row[:shown] for row in rows]
 
     def __str__(self) -> str:
-        widths = [max(map(len, column)) for column in zip(*self.rows, strict=True)]
-        table = [
-            "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
-            for row in self.rows
-        ]
-        return "\n".join(
-            [self.title, "", *table, "", *self.legend, *(f"- {n}" for n in self.notes)]
-        )
+        table, notes = aligned(self.rows), (f"- {note}" for note in self.notes)
+        return "\n".join([self.title, "", *table, "", *self.legend, *notes])
 
     __repr__ = __str__
 
