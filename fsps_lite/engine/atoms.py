@@ -80,10 +80,10 @@ class Centred:
         return (block.double() - self.centre for block in self.atoms.split(BLOCK))
 
     def question(
-        self, x: State, log_weights: Float[Tensor, "N"], alpha: Scale, sigma: Scale
-    ) -> tuple[State, Float[Tensor, "N"]]:
+        self, x: State, log_weights: Float[Tensor, "*Y N"], alpha: Scale, sigma: Scale
+    ) -> tuple[State, Float[Tensor, "*Y N"]]:
         """Queries and bias, of which queries keys' + bias are the logits of ``x``."""
-        bias = log_weights.double().log_softmax(0) - 0.5 * (alpha / sigma) ** 2 * self.squares
+        bias = log_weights.double().log_softmax(-1) - 0.5 * (alpha / sigma) ** 2 * self.squares
         return (x - alpha * self.centre).mul_(alpha / sigma**2), bias
 
 
@@ -107,7 +107,7 @@ class AtomPosterior(DenoisingPosterior):
     """An atom, by the softmax of the logits; in float32 inside, all or the values, where it may."""
 
     centred: Centred
-    log_weights: Float[Tensor, "N"]
+    log_weights: Float[Tensor, "*Y N"]
 
     def __post_init__(self) -> None:
         super().__post_init__()
