@@ -20,10 +20,10 @@ class Likelihood:
 
     ``y`` is ``(m,)``; a NumPy array is copied. A batch of measurements is ``(Y, m)``. Signals are
     then ``(*batch, Y, d)``, one for each y, and so is every answer; a guidance takes such clouds,
-    and ``prior.condition_each`` conditions on all y at once. ``noise_std``, in units of y, is one number, or
-    ``(m,)`` with one standard deviation per coordinate, or a lower-triangular ``(m, m)`` factor L
-    of the covariance L L' (:meth:`with_cov` computes the factor). Raises ValueError or TypeError on
-    wrong shapes or dtypes, NaN, and noise_std <= 0.
+    and ``prior.condition_each`` conditions on all y at once. ``noise_std``, in units of y, is one
+    number, or ``(m,)`` with one standard deviation per coordinate, or a lower-triangular ``(m, m)``
+    factor L of the covariance L L' (:meth:`with_cov` computes the factor). Raises ValueError or
+    TypeError on wrong shapes or dtypes, NaN, and noise_std <= 0.
     """
 
     operator: Linear | Nonlinear
@@ -77,7 +77,8 @@ class Likelihood:
 
     def log_prob(self, x: State) -> LogDensity:
         """log p(y | x) for each row of ``x``, in nats, with its normaliser. ``(*batch,)``."""
-        if x.ndim == 2 and self.y.ndim == 1 and len(x) > ROWS:  # the residuals of all rows at once may be too large
+        one = x.ndim == 2 and self.y.ndim == 1
+        if one and len(x) > ROWS:  # the residuals of all rows at once may be too large
             return torch.cat([self.log_prob(rows) for rows in x.split(ROWS)])
         return self.noise.log_prob(self.residual(x))
 

@@ -1,6 +1,5 @@
 """Draws of a method at many measurements: all y in one pass where it can, else one by one."""
 
-
 from dataclasses import dataclass, replace
 from typing import Any
 

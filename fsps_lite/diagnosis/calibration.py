@@ -137,7 +137,8 @@ class Calibration:
 
         Raises OSError where the file cannot be written.
         """
-        save(path, pages.page(f"{self.method} on {self.problem}", self._repr_html_(), self.figure()))
+        title = f"{self.method} on {self.problem}"
+        save(path, pages.page(title, self._repr_html_(), self.figure()))
 
 
 def calibrate(
@@ -185,7 +186,8 @@ def calibrate(
     mapped = failure_map(problem, method) if by_law else None
     settings = {"measurements": measurements, "draws": draws, "steps": steps, "seed": seed}
     known_as = problem.name, name_of(method)
-    return Calibration(*known_as, settings, pairs.y, *_judged(pairs, mine, g), mapped)
+    excess, findings, tests = _judged(pairs, mine, g)
+    return Calibration(*known_as, settings, pairs.y, excess, findings, tests, mapped)
 
 
 def _judged(
@@ -204,8 +206,6 @@ def _check_alive(x: Float[Tensor, "Y L d"]) -> None:
         what = "the method's draws must not diverge"
         got = f"{lost} of {x.shape[0] * x.shape[1]} that did"
         raise ValueError(checks.complaint(what, got, "calibrate(problem, method, steps=1000)"))
-
-
 
 
 def _wrapped(line: str) -> list[str]:

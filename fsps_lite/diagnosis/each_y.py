@@ -13,7 +13,7 @@ from fsps_lite.measures.classifiers import told_apart
 from fsps_lite.measures.hallucinations import share_error
 
 DIRECTIONS = 50  # along which clouds in more than one dimension are compared
-FOLDS = 5  # of the y, on each of which a classifier is asked that has seen the others
+FOLDS = 3  # of the y, on each of which a classifier is asked that has seen the others
 
 
 def at_each_y(

@@ -27,14 +27,14 @@ STYLE = (
 def finding(one: Finding) -> dict[str, object]:
     """A finding, as it is written into JSON."""
     null = None if one.null is None else estimate(one.null)
-    numbers = {"value": estimate(one.value), "null": null, "truth": one.truth}
-    return {"id": one.id, "label": one.label, "unit": one.unit, "verdict": one.verdict} | numbers
+    known = {"id": one.id, "label": one.label, "unit": one.unit, "verdict": one.verdict}
+    return {**known, "value": estimate(one.value), "null": null, "truth": one.truth}
 
 
 def ranks(check: RankCheck) -> dict[str, object]:
     """A test of ranks, of the method and of exact draws."""
     both = {"method": _test(check.method), "exact": _test(check.exact)}
-    return {"label": check.label, "leaves_the_band": check.significant} | both
+    return {"label": check.label, "leaves_the_band": check.significant, **both}
 
 
 def errors(found: FailureMap) -> dict[str, object]:
@@ -79,8 +79,8 @@ def page(title: str, body: str, figure: "matplotlib.figure.Figure") -> str:
 
 
 def _test(test: RankTest) -> dict[str, object]:
-    bands = {"ecdf": plain(test.ecdf), "lower": plain(test.lower), "upper": plain(test.upper)}
-    return {"p_value": _number(float(test.p_value)), "level": test.level} | bands
+    bands = {name: plain(getattr(test, name)) for name in ("ecdf", "lower", "upper")}
+    return {"p_value": _number(float(test.p_value)), "level": test.level, **bands}
 
 
 def _cells(row: Sequence[str], tag: str) -> str:

@@ -8,21 +8,21 @@ from fsps_lite import checks
 from fsps_lite.estimate import Estimate
 
 CALL = "told_apart(exact, draws), where both are (Y, L, F)"
-ROUNDS = 60  # trees, each of which mends what those before it have missed
+ROUNDS = 50  # trees, each of which mends what those before it have missed
 LEAVES = 8  # of a tree: enough for three features to act together
 
 
 def told_apart(
-    exact: Float[Tensor, "Y L F"], draws: Float[Tensor, "Y L F"], *, folds: int = 5
+    exact: Float[Tensor, "Y L F"], draws: Float[Tensor, "Y L F"], *, folds: int = 3
 ) -> Estimate:
     """A lower bound for the total variation, expected over y, with its error.
 
     For any set A of pairs (x, y), the total variation between p(y) p(x | y) and p(y) q(x | y) is at
     least Q(A) - P(A). A is where boosted trees, trained at the other y, expect the method's draws
-    (Friedman, 2001); so the bound holds for any features of (x, y), ``(Y, L, F)``. The error is that
-    over y. A classifier that says of each point which law it is from is right with the probability
-    (1 + Q(A) - P(A)) / 2, which is C2ST (Lopez-Paz and Oquab, 2017). Raises ValueError where the
-    sizes differ, or there are fewer y than folds.
+    (Friedman, 2001); so the bound holds for any features of (x, y), ``(Y, L, F)``. The error is
+    that over y. A classifier that says of each point which law it is from is right with the
+    probability (1 + Q(A) - P(A)) / 2, which is C2ST (Lopez-Paz and Oquab, 2017). Raises ValueError
+    where the sizes differ, or there are fewer y than folds.
     """
     checks.floating("exact", exact, CALL)
     checks.shape("exact", exact, ("Y", "L", "F"), CALL)
@@ -62,10 +62,10 @@ def crossed_variation(
     """The total variation of parts at each y, from below and from above. Each ``(Y,)``.
 
     ``members`` says in which of K parts each draw lies. ``reference`` are two estimates of the true
-    weights, from independent draws, or twice the weights themselves. From above: the total variation
-    between the shares and the weights, which exceeds the true one on average. From below: one half
-    of the draws, and one reference, choose the parts that hold too much; the others say how much
-    that is, which is unbiased for a sum that is no more than the total variation.
+    weights, from independent draws, or twice the weights themselves. From above: the total
+    variation between the shares and the weights, which exceeds the true one on average. From below:
+    one half of the draws, and one reference, choose the parts that hold too much; the others say
+    how much that is, which is unbiased for a sum that is no more than the total variation.
     """
     call = "crossed_variation(members, torch.stack([weights, weights]))"
     checks.shape("reference", reference, (2, len(members), "K"), call)
