@@ -28,7 +28,7 @@ class Components:
 
     @classmethod
     def of(
-        cls, log_weights: Float[Tensor, "K"], means: Float[Tensor, "K d"], covs: Tensor
+        cls, log_weights: Float[Tensor, "*Y K"], means: Float[Tensor, "*Y K d"], covs: Tensor
     ) -> "Components":
         """Those of covariances ``(K, d, d)``; what rounding alone has left of a variance is 0.
 
