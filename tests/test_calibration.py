@@ -209,6 +209,12 @@ def test_digits_too():
     """In 64 dimensions, with a data prior: the prior's draws are wrong at each y."""
     told = calibrate(problems.digits_masked(), ignores_y, measurements=12, draws=10, steps=30)
     assert told.y.shape == (12, 32)
+    # pixels of a margin are always 0: the two that vary most are ranked
+    spread = problems.digits_masked().prior.atoms.var(0).argsort(descending=True)[:2].tolist()
+    labels = [check.label for check in told.checks]
+    assert labels[:2] == [f"ranks of x[{j}]" for j in spread]
+    assert f"contraction of x[{spread[0]}]" in str(told)
+    assert told["parts_high"].label == "total variation by digit, at most"
     assert told["w1"].significant
     assert abs(told["w1"].null.value) < 4 * told["w1"].null.error
     assert "..." in str(told)  # of the worst y, not all 32 numbers

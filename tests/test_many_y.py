@@ -98,6 +98,8 @@ def test_draws_of_the_posteriors_have_the_moments_of_each(make, kind):
         truth = one.posterior.sample(n, 0.05, generator=seeded(2))
         error = float(truth.std()) * (2 / n) ** 0.5
         assert float(drawn[:, j].mean() - truth.mean()) == pytest.approx(0, abs=5 * error)
+        # a variance errs by sqrt(kurtosis - 1) of itself over sqrt(n): 5 of sqrt(2 (5 - 1) / n)
+        assert float(drawn[:, j].var() / truth.var()) == pytest.approx(1, abs=5 * (8 / n) ** 0.5)
     assert many.to(torch.float32).sample(3, 0.05, generator=seeded(1)).dtype == torch.float32
 
 

@@ -162,7 +162,8 @@ def calibrate(
     ``likelihood.y`` of shape ``(Y, m)`` and clouds ``(L, Y, d)``, if it answers as it does to each
     y alone; else, and a Drawn always, it is asked at one y after the other. A score is run by
     ``integrator``, :func:`dpm_solver` by default, in ``steps`` steps. Draws and x* are compared at
-    the time ``stop``. Weighted draws are resampled; they get stars where 20 times as many
+    the time ``stop``. Of more than two coordinates the two that vary most under the prior are
+    ranked. Weighted draws are resampled; they get stars where 20 times as many
     independent ones as ``draws`` were given. Highest density is that of the exact posterior.
     ``by_law`` adds :func:`failure_map`, on the line. Errors are those over y, whose pairs are
     independent.

@@ -66,6 +66,7 @@ def over_all_y(
 class Seen:
     """What the field's checks see of one set of draws."""
 
+    shown: str  # the coordinate of intervals, z-scores and contraction
     ranks: Mapping[str, Tensor]
     central: Tensor
     z: Tensor
@@ -81,28 +82,31 @@ class Seen:
         }
         other = pairs.problem.diffusion.sample(len(x), pairs.stop, generator=g)
         ranks["TARP ranks"] = tarp_ranks(pairs.truth, x, other, generator=g)
-        central = central_ranks(ranks["ranks of x[0]"], x.shape[1], generator=g)
-        variance = pairs.problem.diffusion.sample(10_000, pairs.stop, generator=g)[:, 0].var()
-        z = z_scores(pairs.truth[:, 0], x[..., 0])
-        return cls(ranks, central, z, contraction(x[..., 0], variance), x.shape[1])
+        j = pairs.coordinates[0]
+        central = central_ranks(ranks[f"ranks of x[{j}]"], x.shape[1], generator=g)
+        schedule, known = pairs.problem.schedule, pairs.prior_variances[j]
+        variance = schedule.alpha(pairs.stop) ** 2 * known + schedule.variance(pairs.stop)
+        z, shrunk = z_scores(pairs.truth[:, j], x[..., j]), contraction(x[..., j], variance)
+        return cls(f"x[{j}]", ranks, central, z, shrunk, x.shape[1])
 
     def findings(self) -> Iterator[Finding]:
         """Coverage, z-scores and contraction."""
         for label, id, ranks in (
-            ("central intervals of x[0]", "central", self.central),
+            (f"central intervals of {self.shown}", "central", self.central),
             ("highest density", "hpd", self.draws - self.ranks["ranks of log p(x | y)"]),
             ("TARP regions", "tarp", self.ranks["TARP ranks"]),
         ):
             value = covered(ranks, self.draws, LEVEL)
             yield Finding(f"coverage of 90 % {label}", value, id=id, truth=LEVEL)
-        yield Finding("mean square z-score of x[0]", Estimate.of(self.z**2), id="z")
-        yield Finding("contraction of x[0]", Estimate.of(self.shrunk), id="contraction")
+        yield Finding(f"mean square z-score of {self.shown}", Estimate.of(self.z**2), id="z")
+        yield Finding(f"contraction of {self.shown}", Estimate.of(self.shrunk), id="contraction")
 
 
 def _numbers(pairs: Pairs, x: Float[Tensor, "Y K d"]) -> Iterator[tuple[str, Tensor]]:
     """The numbers of a point that are ranked, each ``(Y, K)``."""
     prior = pairs.problem.diffusion.log_prob(x.flatten(0, 1), pairs.stop)
-    yield "ranks of x[0]", x[..., 0]
+    for j in pairs.coordinates:
+        yield f"ranks of x[{j}]", x[..., j]
     yield "ranks of log p(x)", prior.reshape(x.shape[:2])
     yield "ranks of log p(y | x)", pairs.log_likelihood(x)
     yield "ranks of log p(x | y)", pairs.log_posterior(x)

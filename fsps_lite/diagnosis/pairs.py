@@ -16,7 +16,8 @@ from fsps_lite.priors import Empirical
 from fsps_lite.problems import Problem
 
 NULLS = 19  # exact clouds at each y, beside which a method's is judged: 1 in 20 is the farthest
-SEEN = 2  # coordinates of x and y that a classifier is shown
+SEEN = 2  # coordinates of x that are ranked, and of x and y that a classifier is shown
+ALIKE = 0.99  # of the largest variance: the first coordinate that has it is taken
 COMPARED = 5  # of the exact clouds, which say what is usual at a y
 
 
@@ -45,6 +46,26 @@ class Pairs:
         drawn = many.sample((NULLS + 2) * draws, stop, generator=g).transpose(0, 1)
         sets = drawn.reshape(count, NULLS + 2, draws, -1)
         return cls(problem, many, stop, truth.to(clean.dtype), y, sets[:, 0], sets[:, 1:])
+
+    @cached_property
+    def coordinates(self) -> tuple[int, ...]:
+        """The coordinates of x that vary most under the prior: two at most, the largest first."""
+        variances, chosen = self.prior_variances.clone(), []
+        for _ in range(min(SEEN, len(variances))):
+            chosen.append(int((variances >= ALIKE * variances.max()).nonzero()[0, 0]))
+            variances[chosen[-1]] = -1.0
+        return tuple(chosen)
+
+    @cached_property
+    def prior_variances(self) -> Float[Tensor, "d"]:
+        """Of each coordinate of x_0 under the prior."""
+        prior = self.problem.prior
+        if isinstance(prior, Empirical):
+            points, own = prior.atoms, torch.zeros_like(prior.atoms)
+        else:
+            points, own = prior.means, prior.covs.diagonal(dim1=-2, dim2=-1)
+        apart = points - prior.weights @ points
+        return prior.weights @ (apart.square() + own)
 
     def log_posterior(self, x: Float[Tensor, "Y K d"]) -> Float[Tensor, "Y K"]:
         """log p(x_stop = x | y), in nats."""
@@ -101,7 +122,7 @@ class Pairs:
         usual = self.null[:, :COMPARED].flatten(1, 2)
         known, level = self.log_weight(x), self.log_weight(usual).mean(-1, keepdim=True)
         told = [known, known - level, self.log_likelihood(x)]
-        for j in range(min(SEEN, x.shape[-1])):
+        for j in self.coordinates:
             told += [x[..., j], self._ranked(x[..., j], j)]
         told += [self.y[:, j, None].expand_as(known) for j in range(min(SEEN, self.y.shape[-1]))]
         if self.problem.parts is not None:
