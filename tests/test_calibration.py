@@ -67,6 +67,7 @@ def test_tmpd_is_found_at_each_y_and_by_no_rank():
     assert told["weights"].significant
     assert told["parts_low"].value.value > 2 * told["parts_low"].value.error
     law = TABLE["trimodal", "TMPD"]
+    assert told["c2st"].value.value == (1 + told["tv"].value.value) / 2
     assert told["tv"].value.value < law + 2 * told["tv"].value.error  # it bounds from below
     assert told["parts_low"].value.value < law + 2 * told["parts_low"].value.error
     ranks = passed(told)

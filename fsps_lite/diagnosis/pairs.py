@@ -49,9 +49,11 @@ class Pairs:
 
     @cached_property
     def coordinates(self) -> tuple[int, ...]:
-        """The coordinates of x that vary most under the prior: two at most, the largest first."""
+        """All coordinates of x, if they are two at most; else the two that vary most a priori."""
         variances, chosen = self.prior_variances.clone(), []
-        for _ in range(min(SEEN, len(variances))):
+        if len(variances) <= SEEN:
+            return tuple(range(len(variances)))
+        for _ in range(SEEN):
             chosen.append(int((variances >= ALIKE * variances.max()).nonzero()[0, 0]))
             variances[chosen[-1]] = -1.0
         return tuple(chosen)
