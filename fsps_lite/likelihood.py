@@ -77,8 +77,8 @@ class Likelihood:
 
     def log_prob(self, x: State) -> LogDensity:
         """log p(y | x) for each row of ``x``, in nats, with its normaliser. ``(*batch,)``."""
-        one = x.ndim == 2 and self.y.ndim == 1
-        if one and len(x) > ROWS:  # the residuals of all rows at once may be too large
+        # the residuals of all rows at once may be too large
+        if x.ndim == 2 and self.y.ndim == 1 and len(x) > ROWS:
             return torch.cat([self.log_prob(rows) for rows in x.split(ROWS)])
         return self.noise.log_prob(self.residual(x))
 

@@ -1,6 +1,6 @@
 """A prior made of Gaussians: the family in which the truth is known in closed form."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import torch
@@ -124,9 +124,18 @@ class GaussianMixture(Answers):
 
         Computed in float64. Raises ValueError for any other operator: the posterior is no mixture.
         """
+        _linear(likelihood)
         refuse_batch(likelihood)
-        log_weights, means, covs = self._updated_by(likelihood)
-        return GaussianMixture(log_weights, means, covs).to(self.dtype)
+        given, known = likelihood.to(torch.float64), self._components
+        noise, operator = given.noise, _linear(given)
+        seen = noise.whiten(operator.apply(known.factors.mT)).mT
+        rest = noise.whiten(given.y - operator(known.means))
+        log_p, shift, factors = _updated(known.factors, seen, rest.unsqueeze(-1))
+        log_weights = known.log_weights + log_p + noise.log_prob(torch.zeros_like(given.y))
+        covs = factors @ factors.mT
+        return GaussianMixture(log_weights, known.means + shift, (covs + covs.mT) / 2).to(
+            self.dtype
+        )
 
     def condition_each(self, likelihood: Likelihood) -> MixtureBatch:
         """Bayes for a batch of y, ``(Y, m)``: weights and means depend on y, covariances do not.
@@ -134,22 +143,15 @@ class GaussianMixture(Answers):
         Raises TypeError unless y is a batch, and ValueError as :meth:`condition` does.
         """
         require_batch(likelihood, "prior")
-        log_weights, means, covs = self._updated_by(likelihood)
-        covs = GaussianMixture(log_weights[0], means[0], covs).to(self.dtype).covs
-        return MixtureBatch(log_weights.to(self.dtype), means.to(self.dtype), covs)
-
-    def _updated_by(self, likelihood: Likelihood) -> tuple[Tensor, Tensor, Tensor]:
-        """Log-weights ``(*Y, K)``, means ``(*Y, K, d)`` and covariances, in float64."""
-        _linear(likelihood)
+        one = self.condition(replace(likelihood, y=likelihood.y[0]))
         given, known = likelihood.to(torch.float64), self._components
         noise, operator = given.noise, _linear(given)
         seen = noise.whiten(operator.apply(known.factors.mT)).mT
         rest = noise.whiten(given.y.unsqueeze(-2) - operator(known.means))
-        log_p, shift, factors = _updated(known.factors, seen, rest.unsqueeze(-1))
-        own = noise.log_prob(torch.zeros_like(given.y))
-        log_weights = known.log_weights + log_p + own.unsqueeze(-1)
-        covs = factors @ factors.mT
-        return log_weights, known.means + shift, (covs + covs.mT) / 2
+        log_p, shift, _ = _updated(known.factors, seen, rest.unsqueeze(-1))
+        log_weights = known.log_weights + log_p + noise.log_prob(torch.zeros_like(given.y[0]))
+        means = known.means + shift
+        return MixtureBatch(log_weights.to(self.dtype), means.to(self.dtype), one.covs)
 
     def _given(self, x: State, alpha: Scale, sigma: Scale) -> MixturePosterior:
         """A mixture again; round components of one width are atoms seen through more noise."""
