@@ -31,8 +31,9 @@ from fsps_lite.types import PosteriorScore, Scale, State, Time
 def denoiser(prior: Diffusion) -> Any:
     """``prior`` as a ``deepinv.models.Denoiser``: E[x_0 | x_0 + s eps = x] for the noise level s.
 
-    x is ``(n, d)`` or images with d numbers each, in the units of the prior, and not in [0, 1]: call
-    a sampler of deepinv with ``minus_one_one=False``. Raises ValueError for two levels at once.
+    x is ``(n, d)`` or images with d numbers each, in the units of the prior, and not in [0, 1]:
+    call a sampler of deepinv with ``minus_one_one=False``. Raises ValueError for two levels at
+    once.
     """
     from deepinv.models import Denoiser
 
@@ -66,8 +67,9 @@ def mean(denoiser: Any, shape: tuple[int, ...]) -> Callable[[State, Scale, Scale
 def physics(likelihood: Likelihood) -> Any:
     """A linear likelihood as a ``deepinv.physics.DecomposablePhysics``, by its singular values.
 
-    It takes clouds ``(n, d)`` and measurements ``(n, m)``. Raises ValueError for an operator that is
-    not Linear or has more outputs than inputs, and for noise of more than one standard deviation.
+    It takes clouds ``(n, d)`` and measurements ``(n, m)``. Raises ValueError for an operator that
+    is not Linear or has more outputs than inputs, and for noise of more than one standard
+    deviation.
     """
     from deepinv.physics import DecomposablePhysics, GaussianNoise
 

@@ -1,4 +1,4 @@
-"""A stand-in for torchvision, whose wheel may be built for another torch: it can be imported, no more.
+"""A stand-in for torchvision, whose wheel may be built for another torch: for imports alone.
 
 azula and deepinv require torchvision, and deepinv imports it at once, for images that the tests do
 not use. Each name below stands for a function or a class that raises as soon as it is called.
