@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -204,8 +205,7 @@ def test_compare_prints_methods_side_by_side_and_saves_each(folder, capsys):
     head = next(line for line in out.splitlines() if "truth" in line)
     assert head.split() == ["anonymous", "blind", "exact", "truth"]
     (score_row,) = (line for line in out.splitlines() if line.startswith("path KL"))
-    assert score_row.split("  ")[2].strip() != "-"
-    assert " -  " in score_row  # a step has no score
+    assert re.fullmatch(r"path KL \(nats\) +\d\S* ± \S+ +(\* +)?- +0 +0", score_row)
     assert "- blind: missing, as a step has no score" in out
     files = {path.name for path in (folder / "new" / "reports").iterdir()}
     assert files == {f"{n}.{e}" for n in ("anonymous", "blind") for e in ("html", "json")}
@@ -332,7 +332,8 @@ def test_a_file_that_holds_no_samples_is_one_sentence(cloud, capsys, file, holds
 
 
 def test_every_example_of_the_help_is_taken_by_the_parser(capsys):
-    told = parser().format_help() + "".join(EXAMPLES.values())
+    told = parser().format_help()
+    assert "A .npy file" not in told  # it stands with the command that reads one
     examples = [line.split()[3:] for line in told.splitlines() if line.startswith("    python -m")]
     assert {words[0] for words in examples} == set(EXAMPLES)
     assert all(parser().parse_args(words).command == words[0] for words in examples)

@@ -1,6 +1,6 @@
 """azula: our priors as its denoisers, and its denoisers and samplers as our methods.
 
-Written for azula 0.11.1 (Rozet et al., 2024). Call this module, for example::
+Written for azula 0.11.1. For example::
 
     from azula.guidance.tmpd import TMPDenoiser
     from fsps_lite.peers import azula
@@ -19,14 +19,17 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from fsps_lite import checks
 from fsps_lite.diagnosis import Drawn, Samples, Stepped, Task
 from fsps_lite.diagnosis.kinds import Step
 from fsps_lite.diffusion import Diffusion
+from fsps_lite.peers.packages import needed
 from fsps_lite.peers.seeding import seeded
 from fsps_lite.schedules import Schedule
 from fsps_lite.types import PosteriorScore, Scale, State, Time
 
 HALVINGS = 60  # of the times in [0, 1]: to the rounding of float64
+EDGE = 1e-9  # of a noise level: the ends of two equal schedules may differ by rounding
 
 
 def denoiser(prior: Diffusion) -> Any:
@@ -34,17 +37,15 @@ def denoiser(prior: Diffusion) -> Any:
 
     All samplers and guided denoisers of azula take it. It is differentiable in x.
     """
-    from azula.denoise import Denoiser, DiracPosterior
+    base, schedule = needed("azula.denoise"), prior.schedule
 
-    schedule = prior.schedule
-
-    class Exact(Denoiser):  # type: ignore[misc]
+    class Exact(base.Denoiser):  # type: ignore[misc, name-defined]
         def __init__(self) -> None:
             super().__init__()
             self.schedule = lambda t: (schedule.alpha(t), schedule.sigma(t))
 
         def forward(self, x_t: Tensor, t: Tensor) -> Any:
-            return DiracPosterior(prior.denoise(x_t, t))
+            return base.DiracPosterior(prior.denoise(x_t, t))
 
     return Exact()
 
@@ -53,16 +54,24 @@ def mean(denoiser: Any) -> Callable[[State, Scale, Scale], State]:
     """E[x_0 | x_t] of a denoiser of azula, as the function ``fn`` of a :class:`Denoiser`.
 
     ``fn(x, alpha, sigma)`` asks it at the time at which its own sigma / alpha is the same, and for
-    x on its own scale. Its sigma / alpha must rise with its time.
+    x on its own scale. Its sigma / alpha must rise with its time; raises ValueError for a noise
+    level that it does not have.
     """
+
+    def level(t: Tensor) -> Tensor:
+        alpha, sigma = denoiser.schedule(t)
+        found: Tensor = sigma / alpha
+        return found
 
     def fn(x: State, alpha: Scale, sigma: Scale) -> State:
         low, high = x.new_zeros((), dtype=torch.float64), x.new_ones((), dtype=torch.float64)
+        wanted = float(sigma / alpha)
+        if not float(level(low)) * (1 - EDGE) <= wanted <= float(level(high)) * (1 + EDGE):
+            what = "a denoiser of azula is asked at noise levels sigma / alpha of its own schedule"
+            raise ValueError(checks.complaint(what, wanted, "diagnose(problem, method, start=0.9)"))
         for _ in range(HALVINGS):
             middle = (low + high) / 2
-            its_alpha, its_sigma = denoiser.schedule(middle)
-            above = bool(its_sigma * alpha > sigma * its_alpha)
-            low, high = (low, middle) if above else (middle, high)
+            low, high = (low, middle) if float(level(middle)) > wanted else (middle, high)
         its_alpha, _ = denoiser.schedule(high)
         answer: Tensor = denoiser(x * (its_alpha / alpha), high).mean
         return answer

@@ -1,7 +1,6 @@
 """deepinv: our priors as its denoisers, our likelihoods as its physics, and its methods as ours.
 
-Written for deepinv 0.5.0 (Tachella et al., 2025), which computes in float32. Call this module, for
-example::
+Written for deepinv 0.5.0, which computes in float32. For example::
 
     from deepinv.sampling import DDRM
     from fsps_lite.peers import deepinv
@@ -24,6 +23,7 @@ from fsps_lite.diagnosis import Drawn, Samples, Task
 from fsps_lite.diffusion import Diffusion
 from fsps_lite.guidance.guidance import require_linear
 from fsps_lite.likelihood import Likelihood
+from fsps_lite.peers.packages import needed
 from fsps_lite.peers.seeding import seeded
 from fsps_lite.types import PosteriorScore, Scale, State, Time
 
@@ -35,9 +35,9 @@ def denoiser(prior: Diffusion) -> Any:
     call a sampler of deepinv with ``minus_one_one=False``. Raises ValueError for two levels at
     once.
     """
-    from deepinv.models import Denoiser
+    base = needed("deepinv.models")
 
-    class Exact(Denoiser):  # type: ignore[misc]
+    class Exact(base.Denoiser):  # type: ignore[misc, name-defined]
         def forward(self, x: Tensor, sigma: float | Tensor) -> Tensor:
             level = torch.as_tensor(sigma, dtype=torch.float64).flatten()
             if bool((level != level[0]).any()):
@@ -71,8 +71,7 @@ def physics(likelihood: Likelihood) -> Any:
     is not Linear or has more outputs than inputs, and for noise of more than one standard
     deviation.
     """
-    from deepinv.physics import DecomposablePhysics, GaussianNoise
-
+    theirs = needed("deepinv.physics")
     operator, out = require_linear("deepinv", likelihood), len(likelihood.y)
     if likelihood.noise.std.ndim or out > operator.dim:
         what = "deepinv takes one `noise_std`, and here no more measurements than signals"
@@ -80,13 +79,13 @@ def physics(likelihood: Likelihood) -> Any:
         raise ValueError(checks.complaint(what, got, "Likelihood(operator, y, noise_std=0.5)"))
     left, values, right = torch.linalg.svd(operator.matrix)
     missing = operator.dim - out
-    return DecomposablePhysics(
+    return theirs.DecomposablePhysics(
         U=lambda z: z[:, :out] @ left.mT.to(z),
         U_adjoint=lambda y: torch.nn.functional.pad(y @ left.to(y), (0, missing)),
         V=lambda z: z @ right.to(z),
         V_adjoint=lambda x: x @ right.mT.to(x),
         mask=torch.nn.functional.pad(values, (0, missing))[None].float(),
-        noise_model=GaussianNoise(float(likelihood.noise.std)),
+        noise_model=theirs.GaussianNoise(float(likelihood.noise.std)),
     )
 
 

@@ -26,3 +26,40 @@ def store(versions):
     figures = {name: float(f"{value:.2g}") for name, value in sorted(measured.items())}
     text = json.dumps({"versions": versions, "figures": figures}, indent=1) + "\n"
     STORED.write_text(text, encoding="utf-8")
+
+
+ROWS = (  # theirs, ours, the name of the figure
+    ("azula `TMPDenoiser`", "`DiagonalTMPD`", "azula TMPDenoiser, DiagonalTMPD"),
+    ("azula `MMPSDenoiser`, converged", "`TMPD`", "azula MMPSDenoiser converged, TMPD"),
+    (
+        "azula `MMPSDenoiser`, one iteration (its default)",
+        "`TMPD`",
+        "azula MMPSDenoiser with one iteration, TMPD",
+    ),
+    ("azula `DPSSampler`, one particle", "`StepDPS`", "azula DPSSampler.step, StepDPS"),
+    ("azula `DDPMSampler`", "`ddpm`", "azula DDPMSampler, ddpm"),
+    ("deepinv `PiGDMDataFidelity`", "`PiGDM`", "deepinv PiGDMDataFidelity, PiGDM(1)"),
+    (
+        "deepinv `MomentMatchingDataFidelity`, 50 iterations",
+        "`TMPD`",
+        "deepinv MomentMatchingDataFidelity with 50 iterations, TMPD",
+    ),
+    (
+        "deepinv `MomentMatchingDataFidelity`, 3 iterations (its default)",
+        "`TMPD`",
+        "deepinv MomentMatchingDataFidelity with 3 iterations, TMPD",
+    ),
+    ("deepinv `DPSDataFidelity`", "`ZetaDPS`", "deepinv DPSDataFidelity, ZetaDPS(1)"),
+)
+
+
+def table():
+    """What agrees, as the README shows it."""
+    known = stored()["figures"]
+    head = ["| theirs | ours | largest relative difference |", "|---|---|---|"]
+    rows = [f"| {theirs} | {ours} | {known[name]:.0e} |" for theirs, ours, name in ROWS]
+    return "\n".join([*head, *rows])
+
+
+if __name__ == "__main__":
+    print(table())

@@ -95,22 +95,26 @@ def test_a_step_of_dps_with_one_particle_is_step_dps():
         ours = mean + std * noise + (path["StepDPS"] - path["prior"])
         sampler = DPSSampler(azula.denoiser(prior), likelihood.y, likelihood.operator, zeta=0.7)
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(torch, "randn_like", lambda like: noise)
+            patch.setattr(torch, "randn_like", lambda like, noise=noise: noise)
             worst = max(worst, float((sampler.step(x, *grid) - ours).abs().max()))
     record("azula DPSSampler.step, StepDPS", worst)
     assert worst < 8 * EPS  # |x| is below 4, and a step is a sum of a few such numbers
+
+
+def noise_like(like, generator):
+    """The noise that our integrators draw."""
+    return torch.randn(like.shape, generator=generator, dtype=like.dtype)
 
 
 def test_its_ancestral_sampler_is_ours_with_the_same_noise():
     problem = fl.problems.trimodal()
     grid = torch.linspace(1.0, 0.01, 21, dtype=torch.float64)
     x = problem.schedule.noise(50, 1, generator=seeded())
-    noise = torch.randn(20, 50, 1, generator=seeded(1), dtype=torch.float64)
     sampler = DDPMSampler(azula.denoiser(problem.posterior))
     ours = fl.ddpm(problem.posterior, problem.schedule, x, grid, generator=seeded(1)).final
-    rows = iter(noise)
+    g = seeded(1)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(torch, "randn_like", lambda like: next(rows))
+        patch.setattr(torch, "randn_like", lambda like: noise_like(like, g))
         for t, s in zip(grid[:-1], grid[1:], strict=True):
             x = sampler.step(x, t, s)
     record("azula DDPMSampler, ddpm", apart(x, ours))
@@ -157,7 +161,7 @@ def test_the_coupled_batch_of_dps_is_caught():
 def test_a_step_that_is_not_coupled_is_not_accused():
     problem = fl.problems.two_atoms()
     plain = azula.stepped(lambda task: DDPMSampler(azula.denoiser(task.prior)))
-    report = fl.diagnose(problem, plain, n=200, steps=30)
+    report = fl.diagnose(problem, plain, n=60, steps=10)
     assert report["coupled"].value.value == 0
     assert not report["coupled"].significant
 
@@ -182,7 +186,7 @@ def test_tds_has_no_star_in_twelve_runs_and_an_honest_error():
     problem = fl.problems.two_atoms()
     method, found, starred = azula.drawn(tds, runs=10), [], []
     for seed in range(12):
-        report = fl.diagnose(problem, method, n=1000, steps=50, seed=seed)
+        report = fl.diagnose(problem, method, n=1000, steps=25, seed=seed)
         assert report["weight of mode 1"].value.error > 0
         found.append(report["weight of mode 1"].value)
         starred += [one.id for one in report.findings if one.significant]
@@ -215,7 +219,7 @@ def test_tds_with_its_last_weights_has_no_star_either():
         known = torch.cat(clouds), task.grid[-1], torch.cat(weights), runs
         return fl.Samples(*known)
 
-    report = fl.diagnose(fl.problems.two_atoms(), fl.Drawn(draw), n=1000, steps=50)
+    report = fl.diagnose(fl.problems.two_atoms(), fl.Drawn(draw), n=1000, steps=25)
     assert not [one.id for one in report.findings if one.significant]
     assert 0 < report["weight of mode 1"].value.error < 0.1
 
@@ -223,10 +227,10 @@ def test_tds_with_its_last_weights_has_no_star_either():
 def test_the_same_seed_gives_the_same_numbers_and_leaves_the_global_ones_alone():
     problem = fl.problems.two_atoms()
     torch.manual_seed(3)
-    first = fl.diagnose(problem, azula.stepped(dps), n=50, steps=10, seed=4)
+    first = fl.diagnose(problem, azula.stepped(dps), n=20, steps=4, seed=4)
     after = torch.rand(1)
-    again = fl.diagnose(problem, azula.stepped(dps), n=50, steps=10, seed=4)
-    other = fl.diagnose(problem, azula.stepped(dps), n=50, steps=10, seed=5)
+    again = fl.diagnose(problem, azula.stepped(dps), n=20, steps=4, seed=4)
+    other = fl.diagnose(problem, azula.stepped(dps), n=20, steps=4, seed=5)
     torch.manual_seed(3)
     assert torch.equal(after, torch.rand(1))
     assert first["distance"] == again["distance"]
