@@ -1,8 +1,8 @@
 """The adapters of published packages, on stand-ins; `make test-peers` runs the packages."""
 
 import ast
-import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 
@@ -11,9 +11,10 @@ import torch
 from torch.testing import assert_close
 
 import fsps_lite as fl
+from fsps_lite.diagnosis.method import name_of
 from fsps_lite.peers import azula, deepinv
 from fsps_lite.peers.seeding import seeded
-from tests.peers.figures import stored, table
+from tests.peers.figures import differences, stored, table
 
 ROOT = Path(__file__).resolve().parent.parent
 PEERS = ROOT / "fsps_lite" / "peers"
@@ -66,16 +67,23 @@ def walk(task):
 
 
 def test_a_step_of_azula_draws_from_the_generator_of_the_task():
-    problem = fl.problems.gaussian()
+    method, task = azula.stepped(walk), task_of(30, 4)
+    step = method.made(task)
+
+    def moved(seed):
+        g = torch.Generator().manual_seed(seed)
+        return step(task.start, task.grid[0], task.grid[1], generator=g)
+
     torch.manual_seed(1)
-    told = [fl.diagnose(problem, azula.stepped(walk), n=30, steps=4, seed=s) for s in (0, 0, 1)]
+    first, again, other = moved(0), moved(0), moved(1)
     after = torch.rand(1)
     torch.manual_seed(1)
     assert torch.equal(after, torch.rand(1))
-    assert told[0].method == "walk"
-    assert told[0].findings == told[1].findings
-    assert told[0]["distance"] != told[2]["distance"]
-    assert told[0]["coupled"].value.value == 0
+    assert torch.equal(first, again)
+    assert not torch.equal(first, other)
+    noise = (first - task.start / 2) / (task.grid[0] - task.grid[1])
+    assert abs(float(noise.std()) - 1) < 4 / 60**0.5  # of 30 standard Gaussian numbers
+    assert name_of(method) == name_of(azula.drawn(walk)) == "walk"
 
 
 def task_of(n, steps):
@@ -198,15 +206,20 @@ def test_a_reconstructor_of_deepinv_gets_one_measurement_for_each_particle():
 
         return reconstruct
 
-    found = fl.diagnose(fl.problems.gaussian(), deepinv.drawn(ours), n=50, steps=3)
-    assert found.method == "ours"
-    assert found["distance"].value.value > 0
+    task = task_of(50, 3)
+    found = deepinv.drawn(ours).draw(task)
+    assert found.x.shape == task.start.shape
+    assert found.x.dtype == task.start.dtype
+    assert name_of(deepinv.drawn(ours)) == "ours"
     with pytest.raises(TypeError, match="`likelihood` must be of the kind Likelihood"):
-        deepinv.drawn(ours).draw(fl.Task(task_of(5, 3).prior, "y", *vars_of(task_of(5, 3))))
+        deepinv.drawn(ours).draw(replace(task, likelihood=Counts()))
 
 
-def vars_of(task):
-    return task.grid, task.start, task.generator
+class Counts:
+    """A likelihood that deepinv knows no physics for."""
+
+    def log_prob(self, x):
+        return x[..., 0]
 
 
 def test_what_is_missing_is_named_with_the_line_that_installs_it(monkeypatch):
@@ -231,7 +244,8 @@ def test_the_stored_figures_are_of_the_versions_that_the_extra_installs():
         assert f'"{name}=={stored()["versions"][name]}"' in text
 
 
-def test_the_readme_shows_the_stored_figures():
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    assert table() in readme, "print it anew: python -m tests.peers.figures"
-    assert json.loads((ROOT / "tests/peers/figures.json").read_text())["figures"]
+@pytest.mark.parametrize("page", ["README.md", "book/library/diagnosis.md"])
+def test_readme_and_book_show_the_stored_figures(page):
+    text = (ROOT / page).read_text(encoding="utf-8")
+    for shown in (table(), differences()):
+        assert shown in text, "print it anew: python -m tests.peers.figures"
