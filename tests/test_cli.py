@@ -294,7 +294,7 @@ def test_samples_are_compared_and_the_report_is_saved(cloud, folder, capsys):
 @pytest.mark.parametrize(
     ("file", "holds", "words"),
     [
-        ("plian.npy", None, ["no file in '.' called 'plian.npy', did you mean 'plain.npy'?"]),
+        ("plainn.npy", None, ["no file in '.' called 'plainn.npy', did you mean 'plain.npy'?"]),
         ("no/x.npy", None, ["no file in 'no' called 'x.npy'"]),
         ("x.txt", "1", ["'x.txt' must end in .npy, .npz, .pt, .csv"]),
         ("x.npy", "junk", ["cannot read 'x.npy': it is no such file, or holds Python objects"]),
