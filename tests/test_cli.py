@@ -14,7 +14,7 @@ import torch
 from fsps_lite import problems
 from fsps_lite.cli import main
 from fsps_lite.cli.clouds import read
-from fsps_lite.cli.names import find_methods
+from fsps_lite.cli.names import find_methods, find_problem
 from fsps_lite.cli.options import EXAMPLES, parser
 
 ROOT = Path(__file__).parents[1]
@@ -164,9 +164,8 @@ def test_calibrate_says_what_is_wrong_as_diagnose_does(folder, capsys, arguments
 
 
 @pytest.mark.parametrize(("name", "called"), [("line", "gaussian"), ("plane", "one_coordinate")])
-def test_a_problem_of_ones_own_is_a_function_or_a_problem(folder, capsys, name, called):
-    assert main(["diagnose", "DPS", "--problem", f"mysampler:{name}", *SMALL]) == 0
-    assert f"DPS on {called}" in capsys.readouterr().out
+def test_a_problem_of_ones_own_is_a_function_or_a_problem(folder, name, called):
+    assert find_problem(f"mysampler:{name}").name == called
 
 
 @pytest.mark.parametrize(
@@ -196,7 +195,8 @@ def test_a_problem_that_cannot_be_made_is_one_sentence(folder, capsys, name, wor
     assert all(word in captured.err for word in words), captured.err
 
 
-def test_compare_prints_methods_side_by_side_and_saves_each(folder, capsys):
+def test_compare_prints_methods_side_by_side_and_saves_each(folder, capsys, monkeypatch):
+    monkeypatch.setattr("fsps_lite.Report.save_html", lambda self, path: path.write_text("page"))
     names = ["mysampler:anonymous", "mysampler:blind"]
     options = ["--problem", "gaussian", "--out", "new/reports", *SMALL]
     assert main(["compare", *names, *options]) == 0
@@ -212,12 +212,9 @@ def test_compare_prints_methods_side_by_side_and_saves_each(folder, capsys):
     assert json.loads((folder / "new/reports/blind.json").read_text())["method"] == "blind"
 
 
-def test_two_methods_of_one_name_are_told_apart_by_their_modules(folder, capsys):
+def test_two_methods_of_one_name_are_told_apart_by_their_modules(folder):
     (folder / "other.py").write_text("from mysampler import Half\n")
     names = ["mysampler:Half", "other:Half"]
-    assert main(["compare", *names, "--problem", "gaussian", *SMALL]) == 0
-    head = next(line for line in capsys.readouterr().out.splitlines() if "truth" in line)
-    assert head.split()[:2] == names
     assert list(find_methods(["DPS", *names])) == ["DPS", *names]
 
 
@@ -280,14 +277,11 @@ def test_samples_are_compared_and_the_report_is_saved(cloud, folder, capsys):
         "mysampler:line",
         "--time",
         "0.01",
-        "--html",
-        "o.html",
         "--json",
         "o.json",
     ]
     assert main(["samples", "named.csv", *options, "--seed", "3"]) == 0
     assert "named on gaussian (n = 60, seed = 3)" in capsys.readouterr().out
-    assert (folder / "o.html").exists()
     assert json.loads((folder / "o.json").read_text())["settings"]["seed"] == 3
 
 
@@ -337,6 +331,7 @@ def test_every_example_of_the_help_is_taken_by_the_parser(capsys):
     examples = [line.split()[3:] for line in told.splitlines() if line.startswith("    python -m")]
     assert {words[0] for words in examples} == set(EXAMPLES)
     assert all(parser().parse_args(words).command == words[0] for words in examples)
+    assert parser().parse_args(["diagnose", "DPS", "--html", "o.html"]).report == "o.html"
     with pytest.raises(SystemExit) as ended:
         main(["samples", "--help"])
     assert ended.value.code == 0
