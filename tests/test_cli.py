@@ -139,11 +139,13 @@ def test_trimodal_is_the_default_problem(folder, capsys):
 @pytest.mark.parametrize("name", ["Half", "anonymous"])
 def test_calibrate_prints_what_it_finds_at_many_measurements(folder, capsys, name):
     few = ["--measurements", "5", "--draws", "4", "--steps", "10", "--seed", "2"]
+    few += ["--json", "o.json"]
     assert main(["calibrate", f"mysampler:{name}", "--problem", "gaussian", *few]) == 0
     out = capsys.readouterr().out
     assert f"{name} on gaussian, at every y" in out
     assert "measurements = 5, draws = 4, steps = 10, seed = 2" in out
     assert "the worst y is" in out
+    assert json.loads((folder / "o.json").read_text())["method"] == name
 
 
 @pytest.mark.parametrize(

@@ -86,10 +86,15 @@ def _compare(options: argparse.Namespace) -> None:
 
 
 def _calibrate(options: argparse.Namespace) -> None:
-    """Run the method at many measurements, and print what was found."""
+    """Run the method at many measurements, print what was found, and save it where asked."""
+    check(options)
     problem, method = find_problem(options.problem), find_method(options.method)
-    found = calibrate(problem, method, **_given(options))
-    print(replace(found, method=called(options.method, method)))
+    made = calibrate(problem, method, **_given(options))
+    found = replace(made, method=called(options.method, method))
+    try:
+        save(options, found)
+    finally:
+        print(found)
 
 
 def _samples(options: argparse.Namespace) -> None:

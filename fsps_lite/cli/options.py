@@ -78,6 +78,7 @@ def _calibrate(add: AddParser) -> None:
     run.add_argument(
         "--by-law", action="store_true", default=None, help="add the failure map, on the line"
     )
+    _saving(run)
 
 
 def _samples(add: AddParser) -> None:

@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 from fsps_lite.cli.unknown import Unknown
-from fsps_lite.diagnosis import Report
+from fsps_lite.diagnosis import Calibration, Report
 from fsps_lite.saving import check_target
 
 FILES = ("report", "json")
@@ -27,7 +27,7 @@ def check(options: argparse.Namespace) -> None:
             raise Unknown(f"--out must name a folder that can be written, got {options.out!r}")
 
 
-def save(options: argparse.Namespace, *reports: Report) -> None:
+def save(options: argparse.Namespace, *reports: Report | Calibration) -> None:
     """Save each report as was asked for; raises Unknown where a file cannot be written."""
     pages, numbers = vars(options).get("report"), vars(options).get("json")
     try:

@@ -51,7 +51,7 @@ def denoiser(prior: Diffusion) -> Any:
 
 
 def mean(denoiser: Any) -> Callable[[State, Scale, Scale], State]:
-    """E[x_0 | x_t] of a denoiser of azula, as the function ``fn`` of a :class:`~fsps_lite.Denoiser`.
+    """E[x_0 | x_t] of a denoiser of azula, as the ``fn`` of a :class:`~fsps_lite.Denoiser`.
 
     ``fn(x, alpha, sigma)`` asks it at the time at which its own sigma / alpha is the same, and for
     x on its own scale. Its sigma / alpha must rise with its time; raises ValueError for a noise

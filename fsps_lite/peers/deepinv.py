@@ -51,7 +51,7 @@ def denoiser(prior: Diffusion) -> Any:
 
 
 def mean(denoiser: Any, shape: tuple[int, ...]) -> Callable[[State, Scale, Scale], State]:
-    """E[x_0 | x_t] of a denoiser of deepinv, as the function ``fn`` of a :class:`~fsps_lite.Denoiser`.
+    """E[x_0 | x_t] of a denoiser of deepinv, as the ``fn`` of a :class:`~fsps_lite.Denoiser`.
 
     ``shape`` is that of one signal for the denoiser, such as (1, 8, 8) for an image of d = 64.
     """
