@@ -16,7 +16,14 @@ from fsps_lite.engine import attention, precision
 from fsps_lite.engine.attention import Attended, Keys
 from fsps_lite.engine.covariances import along_cov, summed_moments, unpacked
 from fsps_lite.engine.draws import pick
-from fsps_lite.engine.runs import HANDFUL, SMALLEST_MASS, Indices, attend_in_runs, exponentials, heavy
+from fsps_lite.engine.runs import (
+    HANDFUL,
+    SMALLEST_MASS,
+    Indices,
+    attend_in_runs,
+    exponentials,
+    heavy,
+)
 from fsps_lite.types import LogDensity, Scale, State
 
 BLOCK = 4096  # atoms that are turned to float64 at a time
@@ -218,9 +225,9 @@ class AtomPosterior(DenoisingPosterior):
 
     def _few(self, keys: Tensor) -> bool:
         """Whether all weights are few enough to be kept for the covariance too."""
-        few = len(keys) >= precision.FEW and keys.shape[-1] >= precision.WIDE
-        few |= len(keys) <= HANDFUL
-        few &= keys.dtype == torch.float64 and 0 < len(keys) * self._question[0].shape[0] <= FEW
+        wide = len(keys) >= precision.FEW and keys.shape[-1] >= precision.WIDE
+        few = (wide or len(keys) <= HANDFUL) and keys.dtype == torch.float64
+        few &= 0 < len(keys) * len(self._question[0]) <= FEW
         return few and attention.plain(self._question[0], keys, self._question[1])
 
     @cached_property
@@ -229,7 +236,7 @@ class AtomPosterior(DenoisingPosterior):
         """p(atom | x_t = x) of all rows at once, of the atoms that count; and the answer."""
         (queries, bias), keys = self._question, self.centred.keys(torch.float64)[:]
         weights, mass, top = exponentials(queries, keys, bias)
-        some = heavy(weights) if len(keys) > HANDFUL else slice(None)
+        some = heavy(weights) if keys.shape[-1] >= precision.WIDE else slice(None)
         weights = weights[:, some].mul_(1 / mass.clamp(min=SMALLEST_MASS))
         return (some, weights), Attended(weights @ keys[some], (mass.log() + top).squeeze(-1))
 

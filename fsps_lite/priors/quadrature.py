@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from fsps_lite import checks
@@ -182,7 +182,7 @@ def interpolated(fn: Callable[[Tensor], Tensor], x: Tensor, pieces: int) -> Tens
     """
     low, high = x.aminmax()
     place = (x - low) / (high - low) * pieces
-    used, k = place.floor().clamp(max=pieces - 1).unique(return_inverse=True)
+    used, k = _pieces(place, pieces)
     if not len(x) > 2 * PLACES * len(used):
         return fn(x)
     fit, powers, cosines = (c.to(x.device) for c in (FIT, POWERS, torch.cos(ANGLES)))
@@ -196,6 +196,14 @@ def interpolated(fn: Callable[[Tensor], Tensor], x: Tensor, pieces: int) -> Tens
         rest = rough[k]
         y[rest] = interpolated(fn, x[rest], 2 * pieces)
     return y
+
+
+def _pieces(place: Float[Tensor, "n"], pieces: int) -> tuple[Tensor, Tensor]:
+    """The pieces that hold a point, and for each point which of them does."""
+    if pieces == 1:
+        return place.new_zeros(1), torch.zeros_like(place, dtype=torch.long)
+    used, k = place.floor().clamp(max=pieces - 1).unique(return_inverse=True)
+    return used, k
 
 
 def line(prior: GaussianMixture, low: float, high: float) -> Line:
