@@ -13,13 +13,12 @@ from torch import Tensor
 from fsps_lite import checks
 from fsps_lite.denoising import SMALLEST, DenoisingPosterior
 from fsps_lite.engine import attention, precision
-from fsps_lite.engine.attention import Attended, Keys
+from fsps_lite.engine.attention import Attended, Indices, Keys
 from fsps_lite.engine.covariances import along_cov, summed_moments, unpacked
 from fsps_lite.engine.draws import pick
 from fsps_lite.engine.runs import (
     HANDFUL,
     SMALLEST_MASS,
-    Indices,
     attend_in_runs,
     exponentials,
     heavy,
@@ -105,7 +104,7 @@ class Converted:
     def __len__(self) -> int:
         return len(self.atoms)
 
-    def __getitem__(self, rows: slice) -> Float[Tensor, "n d"]:
+    def __getitem__(self, rows: Indices) -> Float[Tensor, "n d"]:
         return (self.atoms[rows].double() - self.centre).to(self.dtype)
 
 

@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from fsps_lite.engine.runs import Indices
+from fsps_lite.engine.attention import Indices
 
 PAIRS = 256  # products of two coordinates of y in memory at a time, for each atom of a block
 

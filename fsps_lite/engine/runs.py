@@ -8,14 +8,13 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from fsps_lite.engine import attention
-from fsps_lite.engine.attention import Attended, Keys, attend, flushed, merge
+from fsps_lite.engine.attention import Attended, Indices, Keys, attend, flushed, merge
 from fsps_lite.engine.precision import FEW, RUN, WIDE
 
 MANY = 8  # answers that are merged at a time
 WAITING = 2**21  # numbers that wait to be taken into a running answer
 SMALLEST_MASS = 1e-300  # a mass where there is none
 ROWS = 512  # points whose logits, in float64, are in memory at a time
-Indices = Tensor | slice  # of atoms
 SOME = 16  # queries
 HANDFUL = 32  # keys: of fewer, products take a quarter of the time of the fused kernel
 LIGHT = 2.0**-80  # a weight, over the largest, that no sum of float64 shows
