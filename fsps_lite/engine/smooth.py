@@ -55,9 +55,9 @@ def intervals(
 def smooth(x: State, alpha: Scale, sigma: Scale, centred: Centred) -> bool:
     """Whether so few places say what all points would, on a line of many atoms."""
     rows = x.numel()
-    if x.shape[-1] != 1 or rows * len(centred.atoms) < PAIRS or not bool(x.isfinite().all()):
+    if x.shape[-1] != 1 or rows * len(centred.atoms) < PAIRS:
         return False
-    if not attention.plain(x, centred.atoms):
+    if not attention.plain(x, centred.atoms) or not bool(x.isfinite().all()):
         return False
     count = intervals(x.double().flatten(), alpha, sigma, centred)[2]
     return 2 * PLACES * count <= rows
