@@ -226,7 +226,7 @@ class AtomPosterior(DenoisingPosterior):
         """Whether all weights are few enough to be kept for the covariance too."""
         wide = len(keys) >= precision.FEW and keys.shape[-1] >= precision.WIDE
         few = (wide or len(keys) <= HANDFUL) and keys.dtype == torch.float64
-        few &= 0 < len(keys) * len(self._question[0]) <= FEW
+        few &= 0 < len(keys) * len(self._question[0]) <= min(FEW, attention.BLOCK)
         return few and attention.plain(self._question[0], keys, self._question[1])
 
     @cached_property
