@@ -67,11 +67,15 @@ from fsps_lite.operators import (
     blur,
     downsample,
     fourier_magnitude,
+    fourier_mask,
     fourier_samples,
     mask,
+    motion_blur,
     projections,
+    saturation,
 )
 from fsps_lite.partition import Partition, mode_weights
+from fsps_lite.poisson import PoissonLikelihood
 from fsps_lite.priors import Denoiser, Empirical, GaussianMixture, ShardedEmpirical
 from fsps_lite.problems import Problem
 from fsps_lite.samplers import (
@@ -111,7 +115,8 @@ __version__ = "0.2.0"
 __all__ = [  # one paragraph for each room
     "Partition", "Problem", "digits", "problems",
     "Likelihood", "Linear", "Noise", "Nonlinear", "blur", "downsample", "fourier_magnitude",
-    "fourier_samples", "mask", "projections",
+    "fourier_mask", "fourier_samples", "mask", "motion_blur", "PoissonLikelihood", "projections",
+    "saturation",
     "Denoiser", "DenoisingPosterior", "Diffusion", "Empirical", "GaussianMixture",
     "ShardedEmpirical",
     "Cosine", "FlowMatching", "Schedule", "VE", "VP",

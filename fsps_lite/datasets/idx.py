@@ -1,4 +1,4 @@
-"""IDX files: an array of numbers behind a head of a few bytes, as MNIST comes (LeCun, 1998)."""
+"""IDX files: an array of numbers behind a head of a few bytes, as MNIST comes."""
 
 import gzip
 import math

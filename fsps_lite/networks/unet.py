@@ -13,7 +13,7 @@ CALL = "UNet((1, 8, 8))"
 
 
 class Block(nn.Module):
-    """x + f(x), with f two convolutions, scaled and shifted by the noise level (He et al., 2016)."""
+    """x + f(x), with f two convolutions, scaled and shifted by the noise level."""
 
     def __init__(self, channels: int):
         super().__init__()
@@ -35,7 +35,7 @@ class UNet(nn.Module):
 
     It sees the image at full and at half resolution. ``level`` is ``(n,)``; its size should be
     about 1: that of :func:`fsps_lite.networks.edm` is ln(s) / 4. The answer has the shape of the
-    image. With 24 channels it has 97,000 weights. Raises ValueError unless H and W are even and
+    image. With 24 channels and one colour it has 87,000 weights. Raises ValueError unless H and W are even and
     ``channels`` is a multiple of 4.
     """
 

@@ -10,7 +10,6 @@ from fsps_lite import checks
 from fsps_lite.networks.adapters import edm
 from fsps_lite.networks.unet import UNet
 from fsps_lite.priors import Denoiser
-from fsps_lite.types import Scale, State
 
 STORED = Path(__file__).parent / "digits.npz"
 CALL = "networks.load('digits.npz')"
@@ -20,17 +19,13 @@ CALL = "networks.load('digits.npz')"
 class Trained:
     """A U-Net that was trained by :func:`~fsps_lite.networks.train`, and the levels it has seen.
 
-    It is called as the ``fn`` of a Denoiser, ``(x, alpha, sigma)``. ``lowest`` and ``highest`` are
-    the noise levels sigma / alpha between which it was trained; outside it is extended as
-    :func:`~fsps_lite.networks.edm` says.
+    ``lowest`` and ``highest`` are the noise levels sigma / alpha between which it was trained;
+    outside them it is extended as :func:`~fsps_lite.networks.edm` says.
     """
 
     network: UNet
     lowest: float
     highest: float
-
-    def __call__(self, x: State, alpha: Scale, sigma: Scale) -> State:
-        return self.denoiser(x.dtype).fn(x, alpha, sigma)
 
     def denoiser(self, dtype: torch.dtype = torch.float64) -> Denoiser:
         """The network as a prior for clouds of this dtype; it computes in float32 itself."""
