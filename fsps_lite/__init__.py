@@ -76,7 +76,14 @@ from fsps_lite.operators import (
 )
 from fsps_lite.partition import Partition, mode_weights
 from fsps_lite.poisson import PoissonLikelihood
-from fsps_lite.priors import Denoiser, Empirical, GaussianMixture, ShardedEmpirical
+from fsps_lite.priors import (
+    Denoiser,
+    Empirical,
+    GaussianMixture,
+    ShardedEmpirical,
+    Smoothed,
+    fit_classes,
+)
 from fsps_lite.problems import Problem
 from fsps_lite.samplers import (
     Trajectory,
@@ -118,7 +125,7 @@ __all__ = [  # one paragraph for each room
     "fourier_mask", "fourier_samples", "mask", "motion_blur", "PoissonLikelihood", "projections",
     "saturation",
     "Denoiser", "DenoisingPosterior", "Diffusion", "Empirical", "GaussianMixture",
-    "ShardedEmpirical",
+    "ShardedEmpirical", "Smoothed", "fit_classes",
     "Cosine", "FlowMatching", "Schedule", "VE", "VP",
     "DPS", "DiagonalTMPD", "Guidance", "GuidedUntil", "MatchedGaussian", "PiGDM", "StepDPS",
     "TMPD", "ZetaDPS", "matched_log_likelihood", "matched_score",

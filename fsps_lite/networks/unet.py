@@ -30,6 +30,23 @@ class Block(nn.Module):
         return answer
 
 
+class Whole(nn.Module):
+    """Two layers that see all pixels at once: under much noise a picture is known as a whole."""
+
+    def __init__(self, pixels: int, width: int):
+        super().__init__()
+        self.layers = nn.ModuleList((nn.Linear(pixels, width), nn.Linear(width, width)))
+        self.level = nn.Linear(WIDE, 2 * width)
+        self.last = nn.Linear(width, pixels)
+        nn.init.zeros_(self.last.weight)
+
+    def forward(self, x: Float[Tensor, "n C H W"], level: Float[Tensor, "n w"]) -> Tensor:
+        scale, shift = self.level(level).chunk(2, dim=1)
+        inner = nn.functional.silu(self.layers[0](x.flatten(1)) * (1 + scale) + shift)
+        answer: Tensor = self.last(nn.functional.silu(self.layers[1](inner)))
+        return answer.reshape(x.shape)
+
+
 class UNet(nn.Module):
     """A network for images ``(n, C, H, W)`` and one noise level for each (Ronneberger et al., 2015).
 
@@ -49,6 +66,7 @@ class UNet(nn.Module):
         self.level = nn.Sequential(nn.Linear(2 * FEATURES, WIDE), nn.SiLU(), nn.Linear(WIDE, WIDE))
         self.first = nn.Conv2d(shape[0], small, 3, padding=1)
         self.down = nn.Conv2d(small, large, 2, stride=2)
+        self.whole = Whole(shape[0] * shape[1] * shape[2], 4 * channels)
         self.up = nn.ConvTranspose2d(large, small, 2, stride=2)
         self.join = nn.Conv2d(2 * small, small, 1)
         self.blocks = nn.ModuleList(Block(c) for c in (small, large, small))
@@ -64,7 +82,7 @@ class UNet(nn.Module):
         coarse = self.blocks[1](self.down(fine), known)
         joined = self.join(torch.cat([fine, self.up(coarse)], 1))
         answer: Tensor = self.last(nn.functional.silu(self.blocks[2](joined, known)))
-        return answer
+        return answer + self.whole(x, known)
 
 
 def _check(shape: tuple[int, int, int], channels: int) -> None:
