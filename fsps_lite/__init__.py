@@ -3,11 +3,12 @@
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from fsps_lite import moved, problems
-from fsps_lite.datasets import digits
+from fsps_lite import moved, networks, problems
+from fsps_lite.datasets import digits, files, letters, patches
 from fsps_lite.denoising import DenoisingPosterior
 from fsps_lite.diagnosis import (
     Calibration,
+    Decomposition,
     Drawn,
     FailureMap,
     Finding,
@@ -18,6 +19,7 @@ from fsps_lite.diagnosis import (
     Task,
     calibrate,
     compare,
+    decompose,
     diagnose,
     diagnose_samples,
     failure_map,
@@ -120,7 +122,7 @@ __version__ = "0.2.0"
 
 # fmt: off
 __all__ = [  # one paragraph for each room
-    "Partition", "Problem", "digits", "problems",
+    "Partition", "Problem", "digits", "files", "letters", "networks", "patches", "problems",
     "Likelihood", "Linear", "Noise", "Nonlinear", "blur", "downsample", "fourier_magnitude",
     "fourier_mask", "fourier_samples", "mask", "motion_blur", "PoissonLikelihood", "projections",
     "saturation",
@@ -135,8 +137,8 @@ __all__ = [  # one paragraph for each room
     "covariance_ratio", "early_stopping", "hallucination", "implied_density", "implied_spread",
     "law", "mode_history", "score_error",
     "energy_distance", "mode_weights", "sliced_wasserstein", "total_variation", "wasserstein1",
-    "Calibration", "Drawn", "FailureMap", "Finding", "Report", "Samples", "Scored", "Stepped",
-    "Task", "calibrate", "compare", "diagnose", "diagnose_samples", "failure_map", "sweep",
+    "Calibration", "Decomposition", "Drawn", "FailureMap", "Finding", "Report", "Samples", "Scored", "Stepped",
+    "Task", "calibrate", "compare", "decompose", "diagnose", "diagnose_samples", "failure_map", "sweep",
     "plots", "theory",
 ]
 # fmt: on

@@ -59,7 +59,10 @@ def test_a_level_line_is_the_integral_of_a_tent_over_each_pixel(length):
 
 def test_motion_leaves_a_slope_as_it_is_and_smears_along_its_line():
     row, column = torch.arange(12.0, **F64)[:, None], torch.arange(9.0, **F64)
-    for shape, slope in (((12, 9), 2 * row - column), ((2, 12, 9), (row + column).expand(2, 12, 9))):
+    for shape, slope in (
+        ((12, 9), 2 * row - column),
+        ((2, 12, 9), (row + column).expand(2, 12, 9)),
+    ):
         image = slope.expand(shape)
         blurred = motion_blur(shape, 4.0, 0.6, edges="zero")(image.flatten()).reshape(shape)
         inner = (..., slice(3, -3), slice(3, -3))
@@ -175,7 +178,10 @@ ONE = mask([True, True])
         (lambda: PoissonLikelihood(ONE, torch.tensor([1.5, 0.0], **F64)), "whole numbers of at"),
         (lambda: PoissonLikelihood(ONE, torch.tensor([-1.0, 0.0], **F64)), "whole numbers of at"),
         (lambda: PoissonLikelihood(ONE, torch.zeros(3, **F64)), "`y` must have shape"),
-        (lambda: PoissonLikelihood(ONE, torch.zeros(2, **F64), gain=0.0), "`gain` must be positive"),
+        (
+            lambda: PoissonLikelihood(ONE, torch.zeros(2, **F64), gain=0.0),
+            "`gain` must be positive",
+        ),
         (
             lambda: PoissonLikelihood(ONE, torch.zeros(2, **F64), 1.0, -1.0),
             "`background` must be zero or more",

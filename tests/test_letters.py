@@ -34,7 +34,9 @@ def test_the_side_may_be_chosen_and_shows_the_same_letters():
     pooled = torch.nn.functional.avg_pool2d(large.brightness(large.images)[:, None], 2)[:, 0]
     shown = small.brightness(small.images)
     assert torch.equal(small.labels, large.labels)
-    assert float((pooled - shown).square().mean().sqrt()) < 0.15 * float(shown.square().mean().sqrt())
+    assert float((pooled - shown).square().mean().sqrt()) < 0.15 * float(
+        shown.square().mean().sqrt()
+    )
 
 
 def test_none_is_cut_off():

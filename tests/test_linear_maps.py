@@ -31,8 +31,8 @@ from fsps_lite import (
     fourier_mask,
     fourier_samples,
     mask,
-    motion_blur,
     matched_score,
+    motion_blur,
     projections,
 )
 from fsps_lite.guidance import conjugate, matched, transport

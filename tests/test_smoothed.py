@@ -110,7 +110,9 @@ def clusters(seed=0):
 def test_em_keeps_the_mean_and_the_covariance_of_each_label():
     x, labels = clusters()
     prior = fit_classes(x, labels, components=2, regularisation=0.05)
-    assert_close(prior.weights.unflatten(0, (3, 2)).sum(-1), torch.tensor([40, 60, 80.0], **F64) / 180)
+    assert_close(
+        prior.weights.unflatten(0, (3, 2)).sum(-1), torch.tensor([40, 60, 80.0], **F64) / 180
+    )
     for k in range(3):
         rows, own = x[labels == k], slice(2 * k, 2 * k + 2)
         w = prior.weights[own] / prior.weights[own].sum()

@@ -117,11 +117,12 @@ def _opened(reader: Callable[[Path], object], path: Path) -> object:
 
 
 def _npy(path: Path) -> object:
-    return np.load(path, allow_pickle=False)
+    with path.open("rb") as file:  # which NumPy leaves open where it is damaged
+        return np.load(file, allow_pickle=False)
 
 
 def _npz(path: Path) -> dict[str, object]:
-    with np.load(path, allow_pickle=False) as arrays:
+    with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
         return {name: arrays[name] for name in arrays.files}
 
 

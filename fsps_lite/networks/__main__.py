@@ -1,7 +1,7 @@
 """Train a denoiser from the shell, and look how well it denoises.
 
     python -m fsps_lite.networks train --out digits.npz
-    python -m fsps_lite.networks train FOLDER --out mine.npz --checkpoint run.pt --steps 2500
+    python -m fsps_lite.networks train FOLDER --out mine.npz --checkpoint run.pt --steps 4000
     python -m fsps_lite.networks errors digits.npz
 
 Without a FOLDER or a file of pictures it is trained on the digits. With a checkpoint, a training
@@ -53,8 +53,8 @@ def _parser() -> argparse.ArgumentParser:
     one.add_argument("pictures", nargs="?", help="a folder or a file (default: the digits)")
     one.add_argument("--out", required=True, help="the file of the weights, .npz")
     one.add_argument("--checkpoint", help="a file to go on from, if the training is stopped")
-    one.add_argument("--steps", type=int, default=2500)
-    one.add_argument("--channels", type=int, default=24)
+    one.add_argument("--steps", type=int, default=4000)
+    one.add_argument("--channels", type=int, default=16)
     one.add_argument("--seed", type=int, default=0)
     other = commands.add_parser("errors", help="the error on held-out pictures, level by level")
     other.add_argument("weights", help="the file of the weights")

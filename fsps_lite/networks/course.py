@@ -73,4 +73,9 @@ class Course:
     def _state(self) -> dict[str, object]:
         parts = [part.state_dict() for part in (self.network, self.average, self.optimiser)]
         generator = self.generator.get_state()
-        return {"known": dict(self.known), "done": self.done, "parts": parts, "generator": generator}
+        return {
+            "known": dict(self.known),
+            "done": self.done,
+            "parts": parts,
+            "generator": generator,
+        }

@@ -9,7 +9,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float
@@ -36,6 +36,7 @@ class Level:
         return self.a * self.s
 
 
+@runtime_checkable
 class Levels(Protocol):
     """The levels from ``lowest`` to ``highest``, and which to ask for one between them."""
 
@@ -66,7 +67,7 @@ class Table:
         checks.floating("alphas_cumprod", table, CALL)
         checks.shape("alphas_cumprod", table, ("K",), CALL)
         falls = bool((table.diff() < 0).all()) and len(table) > 1
-        if not (falls and 0 < float(table[-1]) and float(table[0]) < 1):
+        if not (falls and float(table[-1]) > 0 and float(table[0]) < 1):
             what = "`alphas_cumprod` must have 2 entries or more that fall, between 0 and 1"
             got = f"{len(table)} from {float(table[0]):.4g} to {float(table[-1]):.4g}"
             raise ValueError(checks.complaint(what, got, CALL))
@@ -137,7 +138,7 @@ class Times:
     schedule: Schedule
     first: float = 1e-3
     last: float = 1.0
-    condition: Callable[[float], float] = float
+    condition: Callable[[float], float] = lambda t: t
 
     def __post_init__(self) -> None:
         call = "Times(VP(), first=1e-3, last=1.0)"

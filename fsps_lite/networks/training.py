@@ -17,7 +17,7 @@ LEVELS = (0.01, 50.0)  # of s = sigma / alpha: all but .3 % of the drawn ones li
 MEAN, SPREAD = 0.3, 1.4  # of ln(s), which is Gaussian
 WARM, SLOW = 100, 0.995  # steps to the full rate; how slowly the average of the weights moves
 SAVED = 50  # steps between two checkpoints
-CALL = "train(data.images.float(), (1, 8, 8), steps=2500, seed=0)"
+CALL = "train(data.images.float(), (1, 8, 8), steps=4000, seed=0)"
 
 Progress = Callable[[int, float], None]  # called with the steps done and the last loss
 
@@ -26,9 +26,9 @@ def train(
     images: Float[Tensor, "N d"],
     shape: tuple[int, int, int],
     *,
-    steps: int = 2500,
+    steps: int = 4000,
     batch: int = 128,
-    channels: int = 24,
+    channels: int = 16,
     seed: int = 0,
     checkpoint: str | Path | None = None,
     progress: Progress | None = None,
@@ -89,9 +89,7 @@ def _loss(course: Course, images: Float[Tensor, "N C H W"], batch: int) -> Float
     return (answer - (wide * x - eps) / root).square().mean()
 
 
-def _check(
-    images: Tensor, shape: tuple[int, int, int], steps: int, batch: int, seed: int
-) -> None:
+def _check(images: Tensor, shape: tuple[int, int, int], steps: int, batch: int, seed: int) -> None:
     checks.floating("images", images, CALL)
     checks.kind("shape", shape, tuple, CALL)
     checks.shape("images", images, ("N", math.prod(shape)), CALL)

@@ -50,13 +50,13 @@ class Whole(nn.Module):
 class UNet(nn.Module):
     """A network for images ``(n, C, H, W)`` and one noise level for each (Ronneberger et al., 2015).
 
-    It sees the image at full and at half resolution. ``level`` is ``(n,)``; its size should be
-    about 1: that of :func:`fsps_lite.networks.edm` is ln(s) / 4. The answer has the shape of the
-    image. With 24 channels and one colour it has 87,000 weights. Raises ValueError unless H and W are even and
-    ``channels`` is a multiple of 4.
+    It sees the image at full and at half resolution, and as a whole. ``level`` is ``(n,)``; its
+    size should be about 1: that of :func:`fsps_lite.networks.edm` is ln(s) / 4. The answer has the
+    shape of the image. For digits of 8 x 8 it has 167,000 weights. Raises ValueError unless H and W
+    are even and ``channels`` is a multiple of 4.
     """
 
-    def __init__(self, shape: tuple[int, int, int], channels: int = 24):
+    def __init__(self, shape: tuple[int, int, int], channels: int = 16):
         super().__init__()
         _check(shape, channels)
         self.shape, self.channels = tuple(shape), channels
@@ -66,7 +66,7 @@ class UNet(nn.Module):
         self.level = nn.Sequential(nn.Linear(2 * FEATURES, WIDE), nn.SiLU(), nn.Linear(WIDE, WIDE))
         self.first = nn.Conv2d(shape[0], small, 3, padding=1)
         self.down = nn.Conv2d(small, large, 2, stride=2)
-        self.whole = Whole(shape[0] * shape[1] * shape[2], 4 * channels)
+        self.whole = Whole(shape[0] * shape[1] * shape[2], 16 * channels)
         self.up = nn.ConvTranspose2d(large, small, 2, stride=2)
         self.join = nn.Conv2d(2 * small, small, 1)
         self.blocks = nn.ModuleList(Block(c) for c in (small, large, small))
@@ -97,4 +97,4 @@ def _check(shape: tuple[int, int, int], channels: int) -> None:
     checks.count("channels", channels, CALL)
     if channels % GROUPS:
         what = f"`channels` must be a multiple of {GROUPS}"
-        raise ValueError(checks.complaint(what, channels, "UNet((1, 8, 8), channels=24)"))
+        raise ValueError(checks.complaint(what, channels, "UNet((1, 8, 8), channels=16)"))

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from zipfile import BadZipFile
 
 import numpy as np
 import torch
@@ -53,13 +54,13 @@ def read(path: str | Path = STORED) -> Trained:
     """The same, as a :class:`Trained`."""
     checks.kind("path", path, (str, Path), CALL)
     try:
-        with np.load(path, allow_pickle=False) as arrays:
+        with Path(path).open("rb") as file, np.load(file, allow_pickle=False) as arrays:
             found = {name: torch.tensor(arrays[name]) for name in arrays.files}
         channels, height, width, wide = found.pop("_shape").tolist()
         lowest, highest = found.pop("_levels").tolist()
         network = UNet((channels, height, width), wide)
         network.load_state_dict({name: w.float() for name, w in found.items()})
-    except (KeyError, ValueError, RuntimeError, EOFError, OSError) as error:
+    except (KeyError, ValueError, RuntimeError, EOFError, OSError, BadZipFile) as error:
         if isinstance(error, FileNotFoundError):
             raise
         what = f"{Path(path).name} must hold the weights of a UNet, as networks.save wrote them"

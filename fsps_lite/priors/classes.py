@@ -61,6 +61,8 @@ def _fitted(
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)  # the fit is judged by held-out data
         model.fit(x)
-    return model.weights_, model.means_, (
-        model.covariances_ + model.covariances_.swapaxes(1, 2)
-    ) / 2
+    return (
+        model.weights_,
+        model.means_,
+        (model.covariances_ + model.covariances_.swapaxes(1, 2)) / 2,
+    )
