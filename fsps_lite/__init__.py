@@ -137,8 +137,9 @@ __all__ = [  # one paragraph for each room
     "covariance_ratio", "early_stopping", "hallucination", "implied_density", "implied_spread",
     "law", "mode_history", "score_error",
     "energy_distance", "mode_weights", "sliced_wasserstein", "total_variation", "wasserstein1",
-    "Calibration", "Decomposition", "Drawn", "FailureMap", "Finding", "Report", "Samples", "Scored", "Stepped",
-    "Task", "calibrate", "compare", "decompose", "diagnose", "diagnose_samples", "failure_map", "sweep",
+    "Calibration", "Decomposition", "Drawn", "FailureMap", "Finding", "Report", "Samples", "Scored",
+    "Stepped", "Task", "calibrate", "compare", "decompose", "diagnose", "diagnose_samples",
+    "failure_map", "sweep",
     "plots", "theory",
 ]
 # fmt: on

@@ -90,8 +90,8 @@ def load(
 def scikit_image() -> tuple[Tensor, ...]:
     """Eight photographs that ship with scikit-image: ``patches.load(pictures=scikit_image())``.
 
-    Each is ``(H, W)`` or ``(H, W, 3)``, from 0 to 255. They hold 3.2 million patches of 8 x 8. Raises
-    ImportError where scikit-image is not installed.
+    Each is ``(H, W)`` or ``(H, W, 3)``, from 0 to 255. They hold 3.2 million patches of 8 x 8.
+    Raises ImportError where scikit-image is not installed.
     """
     try:
         from skimage import data
@@ -157,7 +157,7 @@ def _planes(pictures: Sequence[Tensor], side: int) -> tuple[Tensor, ...]:
     for picture in pictures:
         checks.kind("pictures", picture, Tensor, CALL_OWN)
         if picture.ndim not in (2, 3) or picture.ndim == 3 and picture.shape[-1] > 4:
-            what = "each of `pictures` must have shape (H, W), or (H, W, C) with at most 4 colours"
+            what = "each of `pictures` must have shape (H, W), or (H, W, C) with C up to 4"
             raise ValueError(checks.complaint(what, tuple(picture.shape), CALL_OWN))
         high, wide = picture.shape[:2]
         if high < side or wide < STRIP + side:

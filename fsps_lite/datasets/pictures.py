@@ -11,7 +11,6 @@ from fsps_lite import checks
 from fsps_lite.partition import Partition
 from fsps_lite.priors import Empirical
 
-Shape = tuple[int, int] | tuple[int, int, int]
 CALL = "Pictures.of(images), with images of shape (N, H, W) or (N, C, H, W)"
 
 
@@ -25,7 +24,7 @@ class Pictures:
     """
 
     images: Float[Tensor, "N d"]
-    shape: Shape
+    shape: tuple[int, ...]
     mean: Float[Tensor, "d"]
     scale: float
     labels: Int[Tensor, "N"] | None = None
@@ -81,7 +80,7 @@ class Pictures:
         call = "data.brightness(data.images[:5])"
         checks.floating("image", image, call)
         checks.shape("image", image, (*image.shape[:-1], len(self.mean)), call)
-        shown = (self.scale * image + self.mean.to(image)).unflatten(-1, self.shape)
+        shown: Tensor = (self.scale * image + self.mean.to(image)).unflatten(-1, self.shape)
         return shown if len(self.shape) == 2 else shown.movedim(-3, -1)
 
     def split(self, held_out: int, *, seed: int = 0) -> tuple["Pictures", "Pictures"]:

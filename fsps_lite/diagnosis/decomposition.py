@@ -18,10 +18,9 @@ from fsps_lite.measures.hallucinations import share_error
 from fsps_lite.measures.variations import multinomial_floor, total_variation_of_parts
 from fsps_lite.networks import denoising_error
 from fsps_lite.partition import Partition
-from fsps_lite.priors.answers import Answers
 from fsps_lite.problems import Problem
 from fsps_lite.samplers import dpm_solver
-from fsps_lite.types import PosteriorScore, State, Time
+from fsps_lite.types import PosteriorScore, Prior, State, Time
 
 LEVELS = (0.2, 0.5, 1.0, 2.0, 8.0)  # of sigma / alpha, at which held-out data are denoised
 CLEAR = 2.0  # standard errors: a difference that is larger counts
@@ -119,7 +118,7 @@ class Decomposition:
 
 def decompose(
     problem: Problem,
-    network: Answers,
+    network: Prior,
     method: ScoreMethod,
     *,
     n: int = 200,
@@ -147,11 +146,11 @@ def decompose(
     clouds = [integrated(score, how.task(problem, False), dpm_solver).final for score in scores]
     judge = _judge(problem, how)
     truth = [judge.draws(seed + k) for k in (1, 2)]
-    cells = [judge.cell(cloud, truth[0]) for cloud in clouds]
+    exact, net, approximation, both = (judge.cell(cloud, truth[0]) for cloud in clouds)
     g = torch.Generator(problem.device).manual_seed(seed)
     floor = judge.floor(), distance(*truth, generator=g)
     errors = () if held_out is None else _errors(problem, network, held_out, seed)
-    return Decomposition(*cells, floor, errors)
+    return Decomposition(exact, net, approximation, both, floor, errors)
 
 
 def _exactly_guided(learned: Diffusion, problem: Problem) -> PosteriorScore:
@@ -205,11 +204,11 @@ def _judge(problem: Problem, how: Sampling) -> _Judge:
 
 
 def _errors(
-    problem: Problem, network: Answers, held_out: Tensor, seed: int
+    problem: Problem, network: Prior, held_out: Tensor, seed: int
 ) -> tuple[tuple[float, Estimate, Estimate], ...]:
     """The error on held-out data of the network and of the data prior, at each level."""
 
-    def error(prior: Answers, s: float) -> Estimate:
+    def error(prior: Prior, s: float) -> Estimate:
         g = torch.Generator(problem.device).manual_seed(seed)
         return denoising_error(prior, held_out, s, generator=g)
 
@@ -221,9 +220,9 @@ def _more(one: Estimate, other: Estimate) -> Estimate:
     return Estimate(one.value - other.value, math.hypot(one.error, other.error))
 
 
-def _check(problem: Problem, network: Answers, n: int, steps: int) -> None:
+def _check(problem: Problem, network: Prior, n: int, steps: int) -> None:
     checks.kind("problem", problem, Problem, CALL)
-    checks.kind("network", network, Answers, CALL)
+    checks.kind("network", network, Prior, CALL)
     checks.count("n", n, CALL, least=2)
     checks.count("steps", steps, CALL)
     if network.dim != problem.prior.dim:

@@ -24,6 +24,7 @@ from fsps_lite.networks.errors import denoising_error
 from fsps_lite.networks.training import train
 from fsps_lite.priors import Empirical
 from fsps_lite.saving import check_target
+from fsps_lite.types import Prior
 
 LEVELS = (0.2, 0.5, 1.0, 2.0, 8.0)
 TOLD = 100  # steps between two lines of progress
@@ -81,13 +82,13 @@ def _train(options: argparse.Namespace) -> None:
 
 def _errors(options: argparse.Namespace) -> None:
     seen, held_out, _ = _data(options.pictures)
-    learned, exact = weights.load(options.weights), Empirical.from_samples(seen)
+    priors: tuple[Prior, Prior] = weights.load(options.weights), Empirical.from_samples(seen)
     print("noise level   network           empirical")
     for s in LEVELS:
         g = [torch.Generator().manual_seed(0) for _ in range(2)]
         pair = [
             denoising_error(prior, held_out, s, generator=one)
-            for prior, one in zip((learned, exact), g, strict=True)
+            for prior, one in zip(priors, g, strict=True)
         ]
         print(f"{s:11g}   {pair[0]!s:15}   {pair[1]}")
 

@@ -67,7 +67,7 @@ def _step(course: Course, images: Float[Tensor, "N C H W"], batch: int, steps: i
         group["lr"] = RATE * min(1.0, (course.done + 1) / WARM) * falls
     loss = _loss(course, images, batch)
     course.optimiser.zero_grad()
-    loss.backward()  # type: ignore[no-untyped-call]
+    loss.backward()
     course.optimiser.step()
     course.done += 1
     share = max(1 - SLOW, 1 / (1 + course.done / 10))  # of the newest weights in the average
@@ -85,8 +85,9 @@ def _loss(course: Course, images: Float[Tensor, "N C H W"], batch: int) -> Float
     s = (MEAN + SPREAD * torch.randn(batch, generator=g)).exp()
     eps = torch.randn(x.shape, generator=g)
     wide, root = s[:, None, None, None], (1 + s**2).sqrt()[:, None, None, None]
-    answer = course.network((x + wide * eps) / root, s.log() / 4)
-    return (answer - (wide * x - eps) / root).square().mean()
+    answer: Tensor = course.network((x + wide * eps) / root, s.log() / 4)
+    error: Tensor = (answer - (wide * x - eps) / root).square().mean()
+    return error
 
 
 def _check(images: Tensor, shape: tuple[int, int, int], steps: int, batch: int, seed: int) -> None:

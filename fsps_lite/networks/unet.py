@@ -48,7 +48,7 @@ class Whole(nn.Module):
 
 
 class UNet(nn.Module):
-    """A network for images ``(n, C, H, W)`` and one noise level for each (Ronneberger et al., 2015).
+    """A network for images ``(n, C, H, W)``, with a noise level each (Ronneberger et al., 2015).
 
     It sees the image at full and at half resolution, and as a whole. ``level`` is ``(n,)``; its
     size should be about 1: that of :func:`fsps_lite.networks.edm` is ln(s) / 4. The answer has the
@@ -73,6 +73,8 @@ class UNet(nn.Module):
         self.last = nn.Conv2d(small, shape[0], 3, padding=1)
         nn.init.zeros_(self.last.weight)
 
+    waves: Tensor
+
     def forward(
         self, x: Float[Tensor, "n C H W"], level: Float[Tensor, "n"]
     ) -> Float[Tensor, "n C H W"]:
@@ -82,7 +84,8 @@ class UNet(nn.Module):
         coarse = self.blocks[1](self.down(fine), known)
         joined = self.join(torch.cat([fine, self.up(coarse)], 1))
         answer: Tensor = self.last(nn.functional.silu(self.blocks[2](joined, known)))
-        return answer + self.whole(x, known)
+        seen_whole: Tensor = self.whole(x, known)
+        return answer + seen_whole
 
 
 def _check(shape: tuple[int, int, int], channels: int) -> None:

@@ -17,8 +17,9 @@ def fourier_mask(
 
     The answer has the shape of the image, ``(H, W)`` or ``(C, H, W)`` as ``side`` says, in the
     order of ``torch.fft.fft2``. All frequencies below ``low`` cycles along both sides are in it,
-    and others are drawn, each together with its opposite, until ``share`` of all is reached. All channels have the same. Raises ValueError
-    unless 0 < share <= 1, and where ``low`` alone takes more than ``share``.
+    and others are drawn, each together with its opposite, until ``share`` of all is reached. All
+    channels have the same. Raises ValueError unless 0 < share <= 1, and where ``low`` alone takes
+    more than ``share``.
     """
     shape = image_shape(side, CALL)
     checks.number("share", share, CALL, least=0.0, most=1.0)

@@ -15,7 +15,7 @@ from fsps_lite.likelihood import Likelihood
 from fsps_lite.priors.answers import Answers
 from fsps_lite.priors.empirical import Empirical
 from fsps_lite.priors.gaussian_mixture import GaussianMixture
-from fsps_lite.types import LogDensity, Scale, State, Where
+from fsps_lite.types import LogDensity, LogLikelihood, Scale, State, Where
 
 CALL = "Smoothed(prior, bandwidth=0.5), with prior = Empirical.from_samples(x)"
 
@@ -71,14 +71,24 @@ class Smoothed(Answers):
         atoms = self.empirical.sample(n, generator=generator)
         return atoms + self.bandwidth * _normal(atoms, generator)
 
-    def condition(self, likelihood: Likelihood) -> GaussianMixture:
-        """Bayes for a linear operator: one Gaussian for each atom, all of one covariance.
-
-        Raises ValueError for any other operator, and where N d^2 numbers are too many.
-        """
+    @property
+    def mixture(self) -> GaussianMixture:
+        """The same as a mixture, with a matrix for each atom; raises where N d^2 is too much."""
         kept = self.empirical
         round_ones = GaussianMixture.isotropic(kept.atoms, std=self.bandwidth)
-        return replace(round_ones, log_weights=kept.log_weights).condition(likelihood)
+        return replace(round_ones, log_weights=kept.log_weights)
+
+    def condition(self, likelihood: LogLikelihood) -> GaussianMixture:
+        """Bayes for a linear operator: one Gaussian for each atom, all of one covariance.
+
+        Raises ValueError for any other operator, and where N d^2 numbers are too many; TypeError
+        for a likelihood that is no :class:`Likelihood`.
+        """
+        if not isinstance(likelihood, Likelihood):
+            what = "smoothed atoms condition on a Likelihood with a Linear operator only"
+            call = "prior.empirical.condition(likelihood), without the smoothing"
+            raise TypeError(checks.complaint(what, type(likelihood).__name__, call))
+        return self.mixture.condition(likelihood)
 
     def _given(self, x: State, alpha: Scale, sigma: Scale) -> "SmoothedPosterior":
         return SmoothedPosterior(x, alpha, sigma, self)
