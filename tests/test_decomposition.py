@@ -33,23 +33,23 @@ def exact(problem):
 
 def test_an_exact_network_costs_nothing_and_the_rest_is_the_methods():
     problem = problems.two_atoms()
-    found = decompose(problem, exact(problem), TMPD, n=400, steps=40)
+    found = decompose(problem, exact(problem), TMPD, n=200, steps=25)
     assert found.network.total_variation == found.exact.total_variation
     assert found.both.total_variation == found.approximation.total_variation
     assert found.both.distance.value == pytest.approx(found.approximation.distance.value)
     assert found.cost_of_network.value == 0.0
-    # the weight that the law of TMPD gives, of 400 draws: four standard errors
+    # the weight that the law of TMPD gives, of 200 draws: four standard errors
     wanted = theory.tmpd_weight(1.0, 0.3, 0.5) - float(problem.posterior.prior.weights[0])
     tv = found.both.total_variation
     assert abs(tv.value - abs(wanted)) < 4 * tv.error + 0.02
     floor, apart = found.floor
     # E|X / n - w| of a binomial is about sqrt(2 w (1 - w) / (pi n))
     w = float(problem.posterior.prior.weights[0])
-    assert floor == pytest.approx(math.sqrt(2 * w * (1 - w) / (math.pi * 400)), rel=0.05)
+    assert floor == pytest.approx(math.sqrt(2 * w * (1 - w) / (math.pi * 200)), rel=0.05)
     assert found.exact.distance.value < apart.value + 5 * apart.error
     assert "which these draws cannot tell from 0" in found.sentence
     assert "cannot be told apart without held-out data" in str(found)
-    again = decompose(problem, exact(problem), TMPD, n=400, steps=40)
+    again = decompose(problem, exact(problem), TMPD, n=200, steps=25)
     assert again == found
 
 
@@ -74,9 +74,9 @@ def test_a_network_that_is_better_than_few_atoms_generalises():
     found = decompose(problem, law, DPS, n=50, steps=20, held_out=data[20:])
     assert "it denoises better at 0.2" in found.sentence
     assert "What it changes is generalisation, not error." in found.sentence
-    none, one = Estimate(0.0, 0.1), Estimate(1.0, 0.1)
+    none, one, worse = Estimate(0.0, 0.1), Estimate(1.0, 0.1), Estimate(-1.0, 0.1)
     cell = Cell(none, none, none)
-    mixed = Decomposition(cell, cell, cell, cell, (0.1, none), ((1.0, one, none), (2.0, none, one)))
+    mixed = Decomposition(cell, cell, cell, cell, (0.1, none), ((1.0, worse), (2.0, one)))
     assert "better at 2 and worse at 1" in mixed.sentence
     assert "cannot be told apart in what it changes" in mixed.sentence
 

@@ -16,7 +16,7 @@ from fsps_lite.distances import distance
 from fsps_lite.estimate import Estimate
 from fsps_lite.measures.hallucinations import share_error
 from fsps_lite.measures.variations import multinomial_floor, total_variation_of_parts
-from fsps_lite.networks import denoising_error
+from fsps_lite.networks.errors import picture_errors
 from fsps_lite.partition import Partition
 from fsps_lite.problems import Problem
 from fsps_lite.samplers import dpm_solver
@@ -46,7 +46,8 @@ class Decomposition:
     ``exact`` has neither error, ``network`` the learned denoiser with the exact grad log p(y | x_t)
     of the data prior, ``approximation`` the method on the exact denoiser, ``both`` the method on
     the learned one. ``floor`` is what as many exact draws have on average: of total variation, and
-    a sliced W1. ``errors`` are those of held-out data, (level, network, exact), if they were given.
+    a sliced W1. ``gains`` are (level, error of the data prior minus that of the network on held-out
+    data), if such data were given: positive where the network denoises better.
     """
 
     exact: Cell
@@ -54,7 +55,7 @@ class Decomposition:
     approximation: Cell
     both: Cell
     floor: tuple[float, Estimate]
-    errors: tuple[tuple[float, Estimate, Estimate], ...] = ()
+    gains: tuple[tuple[float, Estimate], ...] = ()
 
     @property
     def cost_of_network(self) -> Estimate:
@@ -77,15 +78,12 @@ class Decomposition:
 
     @property
     def _generalisation(self) -> str:
-        if not self.errors:
+        if not self.gains:
             return (
                 "Generalisation and error of the network cannot be told apart without held-out "
                 "data: decompose(..., held_out=x) compares the two denoisers on it."
             )
-        ahead = [
-            (s, (exact.value - net.value) / _more(exact, net).error)
-            for s, net, exact in self.errors
-        ]
+        ahead = [(s, gain.value / gain.error) for s, gain in self.gains]
         better = [f"{s:g}" for s, z in ahead if z > CLEAR]
         worse = [f"{s:g}" for s, z in ahead if z < -CLEAR]
         if better and not worse:
@@ -149,8 +147,8 @@ def decompose(
     exact, net, approximation, both = (judge.cell(cloud, truth[0]) for cloud in clouds)
     g = torch.Generator(problem.device).manual_seed(seed)
     floor = judge.floor(), distance(*truth, generator=g)
-    errors = () if held_out is None else _errors(problem, network, held_out, seed)
-    return Decomposition(exact, net, approximation, both, floor, errors)
+    gains = () if held_out is None else _gains(problem, network, held_out, seed)
+    return Decomposition(exact, net, approximation, both, floor, gains)
 
 
 def _exactly_guided(learned: Diffusion, problem: Problem) -> PosteriorScore:
@@ -203,16 +201,17 @@ def _judge(problem: Problem, how: Sampling) -> _Judge:
     return _Judge(problem, parts, weights, known is not None, how.n, stop, how.seed)
 
 
-def _errors(
+def _gains(
     problem: Problem, network: Prior, held_out: Tensor, seed: int
-) -> tuple[tuple[float, Estimate, Estimate], ...]:
-    """The error on held-out data of the network and of the data prior, at each level."""
+) -> tuple[tuple[float, Estimate], ...]:
+    """At each level, how much larger the error of the data prior is, picture by picture."""
 
-    def error(prior: Prior, s: float) -> Estimate:
+    def errors(prior: Prior, s: float) -> Float[Tensor, "n"]:
         g = torch.Generator(problem.device).manual_seed(seed)
-        return denoising_error(prior, held_out, s, generator=g)
+        return picture_errors(prior, held_out, s, generator=g)
 
-    return tuple((s, error(network, s), error(problem.prior, s)) for s in LEVELS)
+    pairs = ((s, errors(problem.prior, s), errors(network, s)) for s in LEVELS)
+    return tuple((s, Estimate.of(exact - net)) for s, exact, net in pairs)
 
 
 def _more(one: Estimate, other: Estimate) -> Estimate:

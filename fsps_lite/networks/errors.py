@@ -26,6 +26,18 @@ def denoising_error(
     expected error than the mean of x_0 under the law that the pictures come from. Raises ValueError
     for one picture or none.
     """
+    return Estimate.of(picture_errors(prior, held_out, s, repeats=repeats, generator=generator))
+
+
+def picture_errors(
+    prior: Prior,
+    held_out: Float[Tensor, "n d"],
+    s: float,
+    *,
+    repeats: int = 10,
+    generator: torch.Generator,
+) -> Float[Tensor, "n"]:
+    """The same for each picture, ``(n,)``: to compare two denoisers picture by picture."""
     checks.positive("s", s, CALL)
     checks.count("repeats", repeats, CALL)
     checks.generator(generator)
@@ -35,5 +47,4 @@ def denoising_error(
     eps = torch.randn(clean.shape, generator=generator, dtype=clean.dtype, device=generator.device)
     with torch.no_grad():
         mean = prior.given(clean + s * eps, 1.0, s).mean
-    error = (mean - clean).square().mean(-1).reshape(repeats, -1).mean(0)
-    return Estimate.of(error)
+    return (mean - clean).square().mean(-1).reshape(repeats, -1).mean(0)

@@ -147,11 +147,11 @@ class Times:
         checks.number("last", self.last, call, least=self.first, most=1.0)
         checks.function("condition", self.condition, call)
 
-    @property
+    @cached_property
     def lowest(self) -> float:
         return self._s(self.first)
 
-    @property
+    @cached_property
     def highest(self) -> float:
         return self._s(self.last)
 
