@@ -33,7 +33,7 @@ def exact(problem):
 
 def test_an_exact_network_costs_nothing_and_the_rest_is_the_methods():
     problem = problems.two_atoms()
-    found = decompose(problem, exact(problem), TMPD, n=200, steps=25)
+    found = decompose(problem, exact(problem), TMPD, n=200, steps=12)
     assert found.network.total_variation == found.exact.total_variation
     assert found.both.total_variation == found.approximation.total_variation
     assert found.both.distance.value == pytest.approx(found.approximation.distance.value)
@@ -49,7 +49,7 @@ def test_an_exact_network_costs_nothing_and_the_rest_is_the_methods():
     assert found.exact.distance.value < apart.value + 5 * apart.error
     assert "which these draws cannot tell from 0" in found.sentence
     assert "cannot be told apart without held-out data" in str(found)
-    again = decompose(problem, exact(problem), TMPD, n=200, steps=25)
+    again = decompose(problem, exact(problem), TMPD, n=200, steps=12)
     assert again == found
 
 
@@ -57,7 +57,7 @@ def test_a_wrong_network_costs_and_held_out_data_say_that_it_errs():
     problem = problems.two_atoms()
     wrong = Denoiser(lambda x, a, s: problem.prior.denoise(x + a, a, s), dim=1)
     held_out = problem.prior.sample(200, generator=seeded(0))
-    found = decompose(problem, wrong, DPS, n=300, steps=30, held_out=held_out)
+    found = decompose(problem, wrong, DPS, n=200, steps=12, held_out=held_out)
     assert found.cost_of_network.value > 3 * found.cost_of_network.error
     assert "worse at" in found.sentence
     assert found.sentence.endswith("What it changes is error.")
@@ -71,7 +71,7 @@ def test_a_network_that_is_better_than_few_atoms_generalises():
     halves = Partition(("left", "right"), lambda x: (x[:, 0] > 0).long())
     problem = Problem("few", prior, likelihood, VP(), partition=halves)
     law = Denoiser(lambda x, a, s: a * x / (a**2 + s**2), dim=2)
-    found = decompose(problem, law, DPS, n=50, steps=20, held_out=data[20:])
+    found = decompose(problem, law, DPS, n=20, steps=5, held_out=data[20:])
     assert "it denoises better at 0.2" in found.sentence
     assert "What it changes is generalisation, not error." in found.sentence
     none, one, worse = Estimate(0.0, 0.1), Estimate(1.0, 0.1), Estimate(-1.0, 0.1)
@@ -87,7 +87,7 @@ def test_lost_particles_are_counted():
     def broken(prior, likelihood):
         return lambda x, t: torch.where(x > 0, torch.nan, prior.score(x, t))
 
-    found = decompose(problem, exact(problem), broken, n=100, steps=10)
+    found = decompose(problem, exact(problem), broken, n=100, steps=6)
     lost = found.both.lost
     assert 0.3 < lost.value <= 1
     assert found.both.total_variation.value >= lost.value - 1e-9
