@@ -124,7 +124,7 @@ class Table:
 
     @cached_property
     def _logs(self) -> Float[Tensor, "K"]:
-        return torch.tensor(self._s, dtype=torch.float64).log()
+        return torch.tensor(self._s, dtype=torch.float64, device="cpu").log()
 
 
 @dataclass(frozen=True)
@@ -157,7 +157,7 @@ class Times:
 
     def near(self, s: float) -> list[tuple[float, Level]]:
         """The level at the time at which s is reached."""
-        log_snr = torch.tensor(-2 * math.log(s), dtype=torch.float64)
+        log_snr = torch.tensor(-2 * math.log(s), dtype=torch.float64, device="cpu")
         t = float(self.schedule.time_of(log_snr))
         return [(1.0, Level(s, float(self.schedule.alpha(t)), self.condition(t)))]
 

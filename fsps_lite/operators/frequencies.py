@@ -25,15 +25,16 @@ def fourier_mask(
     checks.number("share", share, CALL, least=0.0, most=1.0)
     checks.count("low", low, CALL, least=0)
     checks.generator(generator)
-    cycles = [(torch.fft.fftfreq(n) * n).round().abs() for n in shape[1:]]
+    device = generator.device
+    cycles = [(torch.fft.fftfreq(n, device=device) * n).round().abs() for n in shape[1:]]
     kept = (cycles[0][:, None] < low) & (cycles[1] < low)
     wanted = round(float(share) * kept.numel())
     if wanted < max(1, int(kept.sum())):
         what = "`share` must leave room for a frequency, and for all below `low`"
         got = f"share={share} of {kept.numel()} and low={low}, which takes {int(kept.sum())}"
         raise ValueError(checks.complaint(what, got, CALL))
-    drawn = torch.rand(shape[1:], generator=generator, dtype=torch.float64)
-    place = torch.arange(kept.numel()).reshape(kept.shape)
+    drawn = torch.rand(shape[1:], generator=generator, dtype=torch.float64, device=device)
+    place = torch.arange(kept.numel(), device=device).reshape(kept.shape)
     first = torch.minimum(place, place.flip((-2, -1)).roll((1, 1), (-2, -1)))
     both = drawn.flatten()[first]  # one number for k and -k
     both[kept] = -1.0

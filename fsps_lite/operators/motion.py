@@ -39,7 +39,9 @@ def motion_blur(
 def line(length: float, angle: float) -> Float[Tensor, "k k"]:
     """The kernel: a line through the middle, of odd size, which sums to 1. Float64."""
     points = math.ceil(FINE * length)
-    along = ((torch.arange(points, dtype=torch.float64) + 0.5) / points - 0.5) * length
+    along = (
+        (torch.arange(points, dtype=torch.float64, device="cpu") + 0.5) / points - 0.5
+    ) * length
     reach = math.ceil(length / 2)
     shares = [_shares(along * turn, reach) for turn in (math.sin(angle), math.cos(angle))]
     return shares[0].mT @ shares[1] / points
@@ -47,5 +49,5 @@ def line(length: float, angle: float) -> Float[Tensor, "k k"]:
 
 def _shares(place: Float[Tensor, "p"], reach: int) -> Float[Tensor, "p k"]:
     """How much of each point the pixels from -reach to reach get: a tent over each pixel."""
-    pixel = torch.arange(-reach, reach + 1, dtype=torch.float64)
+    pixel = torch.arange(-reach, reach + 1, dtype=torch.float64, device="cpu")
     return (1 - (place[:, None] - pixel).abs()).clamp(min=0.0)

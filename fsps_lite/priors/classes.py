@@ -45,8 +45,8 @@ def fit_classes(
     parts = [_fitted(part, components, regularisation, seed) for part in rows]
     weights = [part[0] * int(count) / len(x) for part, count in zip(parts, counts, strict=True)]
     means, covs = (np.concatenate([part[i] for part in parts]) for i in (1, 2))
-    log_weights = torch.tensor(np.concatenate(weights)).log()
-    made = GaussianMixture(log_weights, torch.tensor(means), torch.tensor(covs))
+    log_weights = torch.from_numpy(np.concatenate(weights)).log()
+    made = GaussianMixture(log_weights, torch.from_numpy(means), torch.from_numpy(covs))
     return made.to(x.dtype).to(x.device)
 
 
