@@ -151,7 +151,6 @@ def of_images():
         yield smooth.sample(3, generator=seeded(1))
         yield from (counts.log_prob(x), counts.simulate(0 * x, generator=seeded(2)), cut(x))
         yield fl.fourier_mask((2, 6, 5), 0.5, generator=seeded(3)).double()
-        yield fl.motion_blur((6, 5), 2.0, 0.3)(x[:, :30])
 
     return asked
 

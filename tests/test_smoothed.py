@@ -1,5 +1,7 @@
 """Priors that cover what lies between data: smoothed atoms, and Gaussians for each label."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from hypothesis import given, settings
@@ -73,9 +75,14 @@ def test_smoothed_atoms_are_conditioned_as_the_mixture():
     found, wanted = smoothed.condition(likelihood), mixture.condition(likelihood)
     for name in ("means", "covs", "weights"):
         assert_close(getattr(found, name), getattr(wanted, name), rtol=1e-9, atol=1e-9)
+    assert_close(smoothed.covs, smoothed.mixture.covs)
     problem = Problem("smoothed", smoothed, likelihood)
     x = problem.posterior.sample(10, 0.4, generator=seeded(0))
     assert_close(problem.posterior.score(x, 0.4), Diffusion(wanted, VP()).score(x, 0.4))
+    both = replace(likelihood, y=torch.stack([likelihood.y, 2 * likelihood.y]))
+    each = smoothed.condition_each(both)
+    y = x.unsqueeze(-2).expand(10, 2, 4)
+    assert_close(Diffusion(each, VP()).score(y, 0.4)[:, 0], Diffusion(wanted, VP()).score(x, 0.4))
     with pytest.raises(ValueError, match="conditions on a Likelihood with a Linear operator"):
         smoothed.condition(Likelihood(Nonlinear(torch.square, "square"), normal(6, 4), 0.3))
 

@@ -15,6 +15,7 @@ from fsps_lite.likelihood import Likelihood
 from fsps_lite.priors.answers import Answers
 from fsps_lite.priors.empirical import Empirical
 from fsps_lite.priors.gaussian_mixture import GaussianMixture
+from fsps_lite.priors.many import MixtureBatch
 from fsps_lite.types import LogDensity, LogLikelihood, Scale, State, Where
 
 CALL = "Smoothed(prior, bandwidth=0.5), with prior = Empirical.from_samples(x)"
@@ -42,6 +43,18 @@ class Smoothed(Answers):
     def atoms(self) -> Float[Tensor, "N d"]:
         """The middle of each bump."""
         return self.empirical.atoms
+
+    @property
+    def means(self) -> Float[Tensor, "N d"]:
+        """The same, as a mixture calls them."""
+        return self.empirical.atoms
+
+    @property
+    def covs(self) -> Float[Tensor, "N d d"]:
+        """h^2 I for each, which takes the memory of one."""
+        atoms = self.empirical.atoms
+        one = torch.eye(self.dim, dtype=atoms.dtype, device=atoms.device) * self.bandwidth**2
+        return one.expand(len(atoms), -1, -1)
 
     @property
     def dim(self) -> int:
@@ -89,6 +102,10 @@ class Smoothed(Answers):
             call = "prior.empirical.condition(likelihood), without the smoothing"
             raise TypeError(checks.complaint(what, type(likelihood).__name__, call))
         return self.mixture.condition(likelihood)
+
+    def condition_each(self, likelihood: Likelihood) -> MixtureBatch:
+        """The same for a batch of y, ``(Y, m)``. Raises as :meth:`condition` does."""
+        return self.mixture.condition_each(likelihood)
 
     def _given(self, x: State, alpha: Scale, sigma: Scale) -> "SmoothedPosterior":
         return SmoothedPosterior(x, alpha, sigma, self)
