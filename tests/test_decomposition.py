@@ -55,7 +55,7 @@ def test_an_exact_network_costs_nothing_and_the_rest_is_the_methods():
 
 def test_a_wrong_network_costs_and_held_out_data_say_that_it_errs():
     problem = problems.two_atoms()
-    wrong = Denoiser(lambda x, a, s: problem.prior.denoise(x + a, a, s), dim=1)
+    wrong = Denoiser(lambda x, a, s: problem.prior.denoise(x + 3 * a, a, s), dim=1)
     held_out = problem.prior.sample(200, generator=seeded(0))
     found = decompose(problem, wrong, DPS, n=200, steps=12, held_out=held_out)
     assert found.cost_of_network.value > 3 * found.cost_of_network.error

@@ -135,11 +135,12 @@ def test_a_report_is_made_under_the_trap_too():
 
 def of_images():
     """What is there for images and networks, made before the trap is set, and then asked."""
-    g, net, prior = seeded(0), fl.networks.load(), fl.digits.load().prior
+    g, net = seeded(0), fl.networks.load()
     table = fl.networks.Table.of_betas(torch.linspace(1e-4, 0.02, 1000, dtype=torch.float64))
     eps = fl.networks.eps_prediction(lambda u, k: 0.1 * u, table, (1, 8, 8))
     flow = fl.networks.flow_prediction(lambda u, t: -u, (1, 8, 8))
     x = torch.randn(3, 64, generator=g, dtype=torch.float64)
+    prior = fl.Empirical.from_samples(torch.randn(20, 64, generator=g, dtype=torch.float64))
     dark = torch.full((64,), 9.0, dtype=torch.float64)
     counts = fl.PoissonLikelihood(fl.motion_blur(8, 3.0, 0.5), dark, 1.0, dark)
     cut, smooth = fl.saturation(0.5), fl.Smoothed(prior, 0.5)

@@ -313,6 +313,7 @@ def test_training_anew_gives_a_network_as_good_as_the_stored_one():
         assert found.value == pytest.approx(wanted, abs=2 * found.error)
 
 
+@pytest.mark.long
 def test_a_network_learns():
     """Of data in a plane it learns the plane: its error falls far below that of knowing nothing."""
     basis = torch.randn(2, 16, generator=seeded(5))

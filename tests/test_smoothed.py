@@ -43,7 +43,7 @@ def pair(n, d, h, seed=0):
     )
 
 
-@settings(max_examples=15)
+@settings(max_examples=8)
 @given(
     n=st.integers(1, 40),
     d=st.integers(1, 5),
