@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from fsps_lite import checks
+from fsps_lite import checks, tally
 from fsps_lite.types import LogDensity, Scale, State
 
 SMALLEST = 1e-150  # the smallest sigma: the square of a much smaller one is 0 in float64
@@ -39,6 +39,7 @@ class DenoisingPosterior(ABC):
         for name, scale in (("alpha", self.alpha), ("sigma", self.sigma)):
             checks.number(name, scale, "prior.denoise(x, alpha=0.8, sigma=0.6)", least=0.0)
         object.__setattr__(self, "x", self.x.clone())  # the caller may change x later
+        tally.watch(self.x)
 
     @property
     @abstractmethod
@@ -84,7 +85,8 @@ class DenoisingPosterior(ABC):
 
         ``(*batch, d, d)``, in units of x^2.
         """
-        return self._products(self._eye).to(self.x.dtype)
+        with tally.asked(backward=self.x.shape[-1]):
+            return self._products(self._eye).to(self.x.dtype)
 
     def cov_product(self, v: State) -> State:
         """Cov[x_0 | x_t = x] v, row by row, without forming the ``(d, d)`` matrix.
@@ -92,7 +94,8 @@ class DenoisingPosterior(ABC):
         ``v`` and the answer are ``(*batch, d)``. Raises ValueError or TypeError where ``v`` has
         another shape or dtype than x.
         """
-        return self._cov_product(self._checked(v)).to(self.x.dtype)
+        with tally.asked(backward=1):
+            return self._cov_product(self._checked(v)).to(self.x.dtype)
 
     def vjp(self, v: State) -> State:
         """J' v with J = dE[x_0 | x_t]/dx_t = alpha / sigma^2 Cov[x_0 | x_t], a symmetric matrix.
@@ -120,7 +123,8 @@ class DenoisingPosterior(ABC):
         checks.floating("matrix", matrix, call)
         checks.shape("matrix", matrix, ("m", self.x.shape[-1]), call)
         checks.same_dtype("matrix", matrix, "x", self.x.dtype, call)
-        return self._projected_cov(matrix.double()).to(self.x.dtype)
+        with tally.asked(backward=min(matrix.shape)):
+            return self._projected_cov(matrix.double()).to(self.x.dtype)
 
     def sample(self, *, generator: torch.Generator) -> State:
         """Draw one x_0 from p(x_0 | x_t = x) for each row of the ``(n, d)`` cloud x. ``(n, d)``.

@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from fsps_lite import checks
+from fsps_lite import checks, tally
 from fsps_lite.denoising import DenoisingPosterior
 from fsps_lite.priors.answers import Answers, Lifted
 from fsps_lite.schedules import Schedule
@@ -59,9 +59,10 @@ class Diffusion:
         checks.state("x", x, self.prior.dim, self.prior.dtype, call)
         checks.scalar_time(t, call)
         scales = self.schedule.alpha(t), self.schedule.sigma(t)
-        if isinstance(self.prior, Answers | Prior):  # a protocol is slow to check
-            return self.prior.given(x, *scales)
-        return Lifted(x, *scales, self.prior)
+        with tally.asked(denoised=1):
+            if isinstance(self.prior, Answers | Prior):  # a protocol is slow to check
+                return self.prior.given(x, *scales)
+            return Lifted(x, *scales, self.prior)
 
     def score(self, x: State, t: Time) -> State:
         """grad log p(x_t = x) = (alpha E[x_0 | x_t = x] - x) / sigma^2 (Tweedie; Robbins, 1956).

@@ -60,18 +60,24 @@ def sliced_wasserstein(
 
 
 def distance(
-    x: Float[Tensor, "n d"], y: Float[Tensor, "k d"], *, generator: torch.Generator
+    x: Float[Tensor, "n d"],
+    y: Float[Tensor, "k d"],
+    *,
+    generator: torch.Generator,
+    given: bool = False,
 ) -> Estimate:
     """W1 on the line, sliced W1 in more dimensions, with its standard error. Units of x.
 
-    A cloud ``x`` that is not finite is at distance infinity.
+    The error is that of both clouds, or of ``x`` alone where ``y`` is ``given``: two distances to
+    one ``y`` are compared. A cloud ``x`` that is not finite is at distance infinity.
     """
     if not bool(torch.isfinite(x).all()):
         return Estimate(float("inf"), float("nan"))
     if x.shape[-1] == 1:
-        return _along(x.new_ones(1, 1), x, y)
+        return _along(x.new_ones(1, 1), x, y, given=given)
     size, device = (x.shape[-1], DIRECTIONS), generator.device
-    return _along(torch.randn(size, generator=generator, dtype=x.dtype, device=device).mT, x, y)
+    u = torch.randn(size, generator=generator, dtype=x.dtype, device=device).mT
+    return _along(u, x, y, given=given)
 
 
 def energy_distance(x: Float[Tensor, "n d"], y: Float[Tensor, "k d"]) -> float:
@@ -112,6 +118,7 @@ def _along(
     y: Float[Tensor, "k d"],
     p: Float[Tensor, "n"] | None = None,
     q: Float[Tensor, "k"] | None = None,
+    given: bool = False,
 ) -> Estimate:
     """The mean over directions of W1 between two weighted clouds, with its standard error.
 
@@ -124,8 +131,8 @@ def _along(
     ahead, gaps = mass[order].cumsum(-1)[:, :-1], shadows.diff()  # F - G, and on which lengths
     steps = torch.nn.functional.pad(ahead.sign() * gaps, (1, 0)).cumsum(-1)
     potential = torch.zeros_like(steps).scatter(1, order, steps).mean(0)
-    parts = zip(potential.split([len(x), len(y)]), (p, q), strict=True)
-    error = sum(_variance_of_mean(part, w) for part, w in parts) ** 0.5
+    parts = list(zip(potential.split([len(x), len(y)]), (p, q), strict=True))
+    error = sum(_variance_of_mean(*part) for part in parts[: 1 if given else 2]) ** 0.5
     return Estimate(float((ahead.abs() * gaps).sum(-1).mean()), error)
 
 

@@ -55,7 +55,7 @@ def is_room(path: Path) -> bool:
 
 def room(path: Path, private: bool) -> Room:
     """Its name, the first clause of what it says of itself, and its files."""
-    files = sorted(file.stem for file in path.glob("*.py") if file.stem != "__init__")
+    files = sorted(file.stem for file in path.rglob("*.py") if file.stem != "__init__")
     text = (path / "__init__.py" if path.is_dir() else path).read_text(encoding="utf-8")
     sentence = (ast.get_docstring(ast.parse(text)) or "").split("\n\n")[0]
     clause = re.split(r"[:;.](?:\s|$)", " ".join(sentence.split()))[0]

@@ -6,11 +6,13 @@ import io
 import json
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from fsps_lite.diagnosis.cost import Cost
 from fsps_lite.diagnosis.finding import Curve, Finding, Missing, called
+from fsps_lite.diagnosis.nulls import DRAWS, FAR, Nulls
 from fsps_lite.estimate import Estimate
 from fsps_lite.saving import save
 from fsps_lite.tables import aligned
@@ -18,7 +20,14 @@ from fsps_lite.tables import aligned
 if TYPE_CHECKING:
     import matplotlib.figure
 
-LEGEND = "* differs from the exact sampler by more than four standard errors"
+LEGEND = (
+    f"* outside {DRAWS} direct exact draws by {FAR:.0f} of their deviations or more, "
+    "and not as the exact score's run is"
+)
+OTHERWISE = {
+    "errors": f"{FAR:.0f} joint standard errors or more",
+    "own": "most paths above 0",
+}
 
 
 @dataclass(frozen=True)
@@ -38,6 +47,7 @@ class Report:
     notes: tuple[str, ...] = ()
     stars: bool = True  # False where the posterior has too few atoms to tell
     missing: tuple[Missing, ...] = ()  # the rows that the kind of the method does not allow
+    cost: Cost | None = field(default=None, compare=False)  # None for finished samples
 
     def __getitem__(self, name: str) -> Finding:
         """The finding with this label or id; raises KeyError, and lists those that exist."""
@@ -54,15 +64,35 @@ class Report:
 
     @property
     def legend(self) -> tuple[str, ...]:
-        """What a star means, if the report has stars."""
-        return (LEGEND,) if self.stars else ()
+        """What a star means, if the report has stars, and the rows that have another rule."""
+        if not self.stars:
+            return ()
+        rest = [
+            f"  {what}: {'; '.join(labels)}"
+            for rule, what in OTHERWISE.items()
+            if (labels := [one.label for one in self.findings if one.judged and one.rule == rule])
+        ]
+        return (LEGEND, *rest)
+
+    @property
+    def lenses(self) -> list[str]:
+        """The column with the error of the lens: its heading, then one cell per finding."""
+        cells = ["" if one.lens is None else f"{one.lens:.2g}" for one in self.findings]
+        return ["lens ±", *cells]
 
     @property
     def rows(self) -> list[tuple[str, ...]]:
-        """The table: its heading, then one row per finding."""
+        """The table: its heading, then one row per finding.
+
+        The error of the lens has a column where a finding has one, stars where there may be any.
+        """
         rows = [("", self.method, "exact", "truth", ""), *(f.cells for f in self.findings)]
-        shown = 5 if self.stars else 4
-        return [row[:shown] for row in rows]
+        lenses = [(cell,) for cell in self.lenses]
+        some = any(one.lens is not None for one in self.findings)
+        return [
+            (*row[:4], *(lens if some else ()), *(row[4:] if self.stars else ()))
+            for row, lens in zip(rows, lenses, strict=True)
+        ]
 
     def __str__(self) -> str:
         table, notes = aligned(self.rows), (f"- {note}" for note in self.notes)
@@ -104,6 +134,7 @@ class Report:
             "findings": [_row(finding) for finding in self.findings],
             "curves": [_panel(curve) for curve in self.curves],
             "notes": list(self.notes),
+            "cost": self.cost and asdict(self.cost),
             "missing": [{"id": m.id, "label": m.label, "why": m.why} for m in self.missing],
         }
         save(path, json.dumps(data, indent=1, allow_nan=False))
@@ -131,10 +162,21 @@ class Report:
 def _row(finding: Finding) -> dict[str, object]:
     """A finding, as it is written into JSON."""
     pairs = {"value": _pair(finding.value), "null": finding.null and _pair(finding.null)}
+    lens = finding.lens
     return {"id": finding.id, "label": finding.label, "unit": finding.unit, **pairs} | {
         "truth": finding.truth,
+        "lens": None if lens is None else _plain([lens])[0],
+        "direct": finding.direct and _draws(finding.direct),
+        "rule": finding.rule,
         "verdict": finding.verdict,
     }
+
+
+def _draws(direct: Nulls) -> dict[str, object]:
+    """What direct draws have, as it is written into JSON."""
+    names = "mean", "deviation", "low", "high"
+    numbers = direct.mean, direct.deviation(), direct.low, direct.high
+    return {"draws": len(direct.values), **dict(zip(names, _plain(numbers), strict=True))}
 
 
 def _panel(curve: Curve) -> dict[str, object]:

@@ -1,7 +1,7 @@
 """What a sampler did on a problem, together with what the exact sampler did."""
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal
 
@@ -10,23 +10,14 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from fsps_lite import checks
+from fsps_lite.diagnosis.cost import Cost
 from fsps_lite.diagnosis.finding import Curve, Finding, Missing
-from fsps_lite.diagnosis.kinds import (
-    Integrator,
-    Kind,
-    Scored,
-    Step,
-    Stepped,
-    integrated,
-    marched,
-)
-from fsps_lite.diagnosis.method import CALL
-from fsps_lite.diagnosis.samples import Samples
-from fsps_lite.diagnosis.task import Task
+from fsps_lite.diagnosis.kinds import Integrator as Integrator
+from fsps_lite.diagnosis.kinds import Step
+from fsps_lite.diagnosis.reference import Reference
 from fsps_lite.problems import Problem
-from fsps_lite.samplers import Trajectory, dpm_solver, times
-from fsps_lite.schedules import Schedule
-from fsps_lite.types import PosteriorScore, State, Time
+from fsps_lite.samplers import Trajectory
+from fsps_lite.types import PosteriorScore, State
 
 FAR = 1e6  # from 0, in units of x: further away, a particle has diverged
 STOP = 1e-3  # the time at which a run ends
@@ -45,7 +36,9 @@ class Run:
     not valid ``anywhere`` is one of a grid, and unknown at its last time. ``finer`` is the run with
     twice the steps, of which only the last cloud is kept. ``exact`` is the run of the exact
     sampler, from the same noise; in that run itself it is None. ``measures`` are the functions that
-    look at the run.
+    look at the run. ``shared(n, stop)`` are the exact draws with which clouds of that size are
+    compared. ``marginals`` are exact draws at several times, of a run of direct draws, which has
+    no path. ``cost`` is what the run has cost.
     """
 
     problem: Problem
@@ -63,6 +56,9 @@ class Run:
     log_weights: Float[Tensor, "n"] | None = None
     runs: Tensor | None = None
     anywhere: bool = True
+    shared: Callable[[int, float], Reference] | None = None
+    marginals: Trajectory | None = None
+    cost: Cost | None = None
 
     @cached_property
     def alive(self) -> Bool[Tensor, "n"]:
@@ -70,7 +66,7 @@ class Run:
         length: Tensor = self.ended.norm(dim=-1)
         return length <= FAR
 
-    @property
+    @cached_property
     def cloud(self) -> State:
         """The last cloud without the particles that have diverged. ``(k, d)``."""
         return self.ended[self.alive]
@@ -95,6 +91,13 @@ class Run:
         return self.runs.to(self.ended.device)[self.alive]
 
     @cached_property
+    def reference(self) -> Reference:
+        """The exact draws with which the cloud is compared, as many as there are particles."""
+        if self.shared is None:
+            return Reference(self.problem, len(self.cloud), self.stop, self.seed)
+        return self.shared(len(self.cloud), self.stop)
+
+    @cached_property
     def path(self) -> Trajectory | None:
         """The path of the particles that have not diverged.
 
@@ -103,6 +106,8 @@ class Run:
         """
         if self.went is None or len(self.cloud) < 2 or self.log_weights is not None:
             return None
+        if bool(self.alive.all()):
+            return self.went
         return Trajectory(self.went.t, self.went.x[:, self.alive])
 
     @property
@@ -140,141 +145,3 @@ class Run:
 
 
 Measure = Callable[[Run], Iterator[Found]]
-
-
-@dataclass(frozen=True)
-class Sampling:
-    """How a run is made, the same for the method and the exact sampler.
-
-    ``n`` particles take ``steps`` steps from ``start`` to ``stop``, even in log-SNR, or those of
-    ``grid``. They start from noise of the level at ``start``, or from the cloud ``start_from``,
-    ``(n, d)``.
-    """
-
-    n: int = 2000
-    steps: int = 250
-    seed: int = 0
-    start: float | None = None
-    stop: float = STOP
-    integrator: Integrator = dpm_solver
-    grid: Float[Tensor, "T"] | None = None
-    start_from: Float[Tensor, "n d"] | None = None
-
-    def __post_init__(self) -> None:
-        checks.count("n", self.n, CALL)
-        checks.count("steps", self.steps, CALL)
-        checks.seed(self.seed, CALL)
-
-    @property
-    def settings(self) -> dict[str, int]:
-        """The settings that a report prints."""
-        n = self.n if self.start_from is None else len(self.start_from)
-        steps = self.steps if self.grid is None else len(self.grid) - 1
-        return {"n": n, "steps": steps, "seed": self.seed}
-
-    def task(self, problem: Problem, finer: bool) -> Task:
-        """What a method is asked: on the grid, or on the finer one, from the same noise."""
-        g = torch.Generator(problem.device).manual_seed(self.seed)
-        t = self.times(problem.schedule, finer).to(problem.device)
-        start = self.first(problem, t[0], g)
-        known = problem.diffusion, problem.likelihood, t, start, g
-        return Task(*known, keep_path=not finer)
-
-    def times(self, schedule: Schedule, finer: bool) -> Float[Tensor, "T"]:
-        """The grid of a run; with ``finer``, one more time between any two."""
-        if self.grid is None:
-            steps = 2 * self.steps if finer else self.steps
-            return times(schedule, steps, start=self.start, stop=self.stop)
-        middles = torch.stack([self.grid[:-1], (self.grid[:-1] + self.grid[1:]) / 2], -1).flatten()
-        return torch.cat([middles, self.grid[-1:]]) if finer else self.grid
-
-    def first(self, problem: Problem, t: Time, generator: torch.Generator) -> State:
-        """The first cloud: the same noise for every score."""
-        if self.start_from is not None:
-            return self.start_from
-        dim, dtype = problem.prior.dim, problem.prior.dtype
-        return problem.schedule.noise(self.n, dim, t=t, generator=generator, dtype=dtype)
-
-
-def run_of(
-    problem: Problem,
-    kind: Kind,
-    measures: Sequence[Measure],
-    how: Sampling,
-    exact: Callable[[], Run],
-) -> Run:
-    """Run a method on the grid and on a finer one, beside the exact sampler.
-
-    Every method gets the same start and the same noise, because every run begins with one seed.
-    ``exact()`` is the run of the exact sampler along the grid. A cloud without a path is compared
-    with direct draws instead.
-    """
-    if isinstance(kind, Scored):
-        found = _scored(problem, kind, measures, how)
-        beside = exact() if found.anywhere else replace(exact(), anywhere=False)
-        return replace(found, exact=beside)
-    if isinstance(kind, Stepped):
-        beside = replace(exact(), score=None, kind="step")
-        return replace(_stepped(problem, kind, measures, how), exact=beside)
-    if isinstance(kind, Samples):
-        return _judged(problem, kind, measures, how, "samples")
-    coarse, fine = (kind.drawn(how.task(problem, finer)) for finer in (False, True))
-    found, finer = (_judged(problem, each, measures, how, "sampler") for each in (coarse, fine))
-    assert found.exact is not None
-    went = None if found.went is None else exact().went
-    beside = replace(found.exact, went=went, finer=finer.exact)
-    return replace(found, finer=replace(finer, went=None, exact=None), exact=beside)
-
-
-def exact_of(problem: Problem, measures: Sequence[Measure], how: Sampling) -> Run:
-    """The run of the exact sampler, with the integrator of the report."""
-    return _scored(problem, Scored(lambda task: problem.posterior), measures, how)
-
-
-def _scored(problem: Problem, kind: Scored, measures: Sequence[Measure], how: Sampling) -> Run:
-    tasks = [how.task(problem, finer) for finer in (False, True)]
-    scores = [kind.made(task) for task in tasks]
-    rule = kind.integrator or how.integrator
-    coarse, fine = (integrated(*pair, rule) for pair in zip(scores, tasks, strict=True))
-    anywhere = scores[0] is scores[1]  # one score for both grids belongs to neither
-    found = _along(problem, coarse, fine, measures, how)
-    return replace(found, score=scores[0], anywhere=anywhere)
-
-
-def _stepped(problem: Problem, kind: Stepped, measures: Sequence[Measure], how: Sampling) -> Run:
-    tasks = [how.task(problem, finer) for finer in (False, True)]
-    steps = [kind.made(task) for task in tasks]
-    coarse, fine = (marched(*pair) for pair in zip(steps, tasks, strict=True))
-    found = _along(problem, coarse, fine, measures, how)
-    return replace(found, step=steps[0], kind="step")
-
-
-def _along(
-    problem: Problem,
-    coarse: Trajectory,
-    fine: Trajectory,
-    measures: Sequence[Measure],
-    how: Sampling,
-) -> Run:
-    """A run with a path, and the finer one, of which only the last cloud is kept."""
-    ended = Run(problem, coarse.final, how.seed, measures, stop=float(coarse.t[-1]))
-    ended = replace(ended, started_from_noise=how.start_from is None)
-    return replace(ended, went=coarse, finer=replace(ended, ended=fine.final))
-
-
-def _judged(
-    problem: Problem, samples: Samples, measures: Sequence[Measure], how: Sampling, kind: Name
-) -> Run:
-    """Samples with the noise of a level that the prior can see, beside as many exact draws."""
-    x, time, schedule = samples.x, samples.time, problem.schedule
-    call = "Samples(problem.prior.sample(1000, generator=g))"
-    checks.state("samples", x, problem.prior.dim, problem.prior.dtype, call)
-    g = torch.Generator(problem.device).manual_seed(how.seed)
-    t = max(STOP, float(time), problem.resolution)
-    exact = problem.posterior.sample(len(x), t, generator=g)
-    eps = torch.randn(x.shape, generator=g, dtype=x.dtype, device=g.device)
-    shrunk = schedule.alpha(t) / schedule.alpha(time)
-    fresh = (schedule.variance(t) - shrunk**2 * schedule.variance(time)).clamp(min=0.0).sqrt()
-    beside = Run(problem, exact, how.seed, measures, stop=t, kind=kind)
-    found = replace(beside, ended=shrunk * x + fresh * eps, went=samples.path, exact=beside)
-    return replace(found, log_weights=samples.log_weights, runs=samples.runs)

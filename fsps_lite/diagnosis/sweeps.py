@@ -6,9 +6,11 @@ import torch
 
 from fsps_lite import checks
 from fsps_lite.diagnosis.comparison import compared
+from fsps_lite.diagnosis.kinds import Integrator
 from fsps_lite.diagnosis.method import Method
 from fsps_lite.diagnosis.report import Report
-from fsps_lite.diagnosis.run import STOP, Integrator, Sampling
+from fsps_lite.diagnosis.run import STOP
+from fsps_lite.diagnosis.sampling import Sampling
 from fsps_lite.problems import Problem
 from fsps_lite.samplers import dpm_solver
 
@@ -20,7 +22,7 @@ def sweep(
     methods: Mapping[str, Method],
     *,
     seeds: Sequence[int],
-    n: int = 2000,
+    n: int | None = None,
     steps: int = 250,
     start: float | None = None,
     stop: float = STOP,

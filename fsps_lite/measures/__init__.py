@@ -12,6 +12,8 @@ from fsps_lite.measures.coverage import (
 )
 from fsps_lite.measures.hallucinations import Hallucination, hallucination
 from fsps_lite.measures.laws import Law, law
+from fsps_lite.measures.left_out import LeftOut, leave_one_out
 from fsps_lite.measures.ranks import RankTest, rank_of, rank_test
 from fsps_lite.measures.score_errors import ScoreError, score_error
 from fsps_lite.measures.stops import Stopping, early_stopping
+from fsps_lite.measures.tails import tail_shape

@@ -96,39 +96,9 @@ def rarest(problem: Problem, t: Time, generator: torch.Generator) -> Tensor:
     return prior.log_prob(prior.sample(DRAWS, t, generator=generator), t).quantile(RARE)
 
 
-def hallucinating(
-    clouds: tuple[State, State],
-    problem: Problem,
-    t: Time,
-    parts: Partition,
-    *,
-    generator: torch.Generator,
-) -> list[tuple[Tensor, Tensor, Tensor]]:
-    """For both clouds, the second of exact draws: which particles hallucinate, in three ways.
-
-    Each is ``(n,)`` of booleans: on parts that the posterior does not have, on places that only the
-    measurement would have, and nowhere.
-    """
-    prior, alpha = problem.diffusion, problem.schedule.alpha(t)
-    rare = rarest(problem, t, generator)
-    absent = parts.shares(clouds[1] / alpha)[0] < NEGLIGIBLE
-    flags = []
-    for x in clouds:
-        improbable = ~(prior.log_prob(x, t) >= rare)
-        explains = explained(problem.likelihood, x / alpha, generator=generator)
-        k = parts.members(x / alpha)
-        flags.append((absent[k] & (k >= 0), improbable & explains, improbable & ~explains))
-    return flags
-
-
-def invented(
-    clouds: tuple[State, State], problem: Problem, t: Time, parts: Partition
-) -> tuple[Tensor, Tensor]:
-    """For both clouds, the second of exact draws: who is on a part that the posterior lacks."""
-    alpha = problem.schedule.alpha(t)
-    absent = parts.shares(clouds[1] / alpha)[0] < NEGLIGIBLE
-    one, other = (parts.members(x / alpha) for x in clouds)
-    return absent[one] & (one >= 0), absent[other] & (other >= 0)
+def explainable(likelihood: LogLikelihood) -> bool:
+    """Whether the likelihood can say which places explain the measurement."""
+    return isinstance(likelihood, Likelihood | Simulator)
 
 
 def explained(

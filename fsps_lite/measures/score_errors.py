@@ -1,5 +1,6 @@
 """How far a score is from the exact one, on average over the true p(x_t | y)."""
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -12,6 +13,9 @@ from fsps_lite.estimate import Estimate
 from fsps_lite.samplers.kernels import evaluate, examine
 from fsps_lite.types import PosteriorScore
 
+FAR = 4.0  # standard errors of a count that are far
+ROUNDED = 1e-10  # the square of the relative error that an exact score may have
+
 
 @dataclass(frozen=True)
 class ScoreError:
@@ -21,7 +25,9 @@ class ScoreError:
     in 1 / units of x^2. ``path_kl`` is 1/2 the integral of diffusion(t) e(t) dt, in nats. It is the
     Kullback-Leibler divergence from the exact reverse process to the approximate one (Girsanov),
     and bounds the divergence between their results. ``path_kl_density``, ``(T,)``, says at which
-    times it arises: its integral over t is ``path_kl``.
+    times it arises: its integral over t is ``path_kl``. That is the mean of ``paths``, ``(n,)``, of
+    which few may have nearly all. ``rounding``, in nats, is what an exact score may have, because
+    it is rounded: it is wrong by 1e-5 of its size, or by the root of a float's eps.
     """
 
     t: Float[Tensor, "T"]
@@ -29,6 +35,30 @@ class ScoreError:
     relative: Float[Tensor, "T"]
     path_kl_density: Float[Tensor, "T"]
     path_kl: Estimate
+    paths: Float[Tensor, "n"]
+    rounding: float
+
+    @property
+    def median(self) -> Estimate:
+        """The median over paths, in nats.
+
+        Its error is half the distance between the values that have, of all paths, half plus and
+        minus a binomial standard error below them.
+        """
+        error = 0.5 / len(self.paths) ** 0.5
+        shares = self.paths.new_tensor([max(0.0, 0.5 - error), 0.5, min(1.0, 0.5 + error)])
+        low, middle, high = self.paths.quantile(shares).tolist()
+        return Estimate(middle, (high - low) / 2)
+
+    @property
+    def above_rounding(self) -> bool:
+        """A sign test: more paths are above the rounding than chance puts on one side of a median.
+
+        Chance stays within half of the paths plus four standard errors.
+        """
+        n = len(self.paths)
+        above = int((~(self.paths <= self.rounding)).sum())
+        return above > n / 2 + FAR * math.sqrt(n) / 2
 
 
 def score_error(
@@ -60,8 +90,11 @@ def score_error(
     squares = torch.stack(misses)  # (T, n)
     weighted = 0.5 * schedule.diffusion(t).unsqueeze(-1) * squares
     paths = torch.trapezoid(weighted, t, dim=0).abs()  # t may run either way
-    error = squares.mean(1)
-    return ScoreError(t, error, error / torch.stack(sizes), weighted.mean(1), Estimate.of(paths))
+    error, size = squares.mean(1), torch.stack(sizes)
+    whole = float(torch.trapezoid(0.5 * schedule.diffusion(t) * size, t).abs())
+    rounding = max(ROUNDED, torch.finfo(x0.dtype).eps) * whole
+    found = error, error / size, weighted.mean(1)
+    return ScoreError(t, *found, Estimate.of(paths), paths, rounding)
 
 
 def _falling(posterior: object, t: Tensor, n: int) -> Float[Tensor, "T"]:

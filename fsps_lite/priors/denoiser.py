@@ -8,7 +8,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from fsps_lite import checks
+from fsps_lite import checks, tally
 from fsps_lite.denoising import DenoisingPosterior
 from fsps_lite.priors.answers import Answers
 from fsps_lite.types import LogDensity, Scale, State, Where
@@ -95,7 +95,8 @@ class DenoiserPosterior(DenoisingPosterior):
         return self._way_back[0] if kept else self._fn(self._x)
 
     def vjp(self, v: State) -> State:
-        return self._pulled(self._checked(v)).to(self.x.dtype)
+        with tally.asked(backward=1):
+            return self._pulled(self._checked(v)).to(self.x.dtype)
 
     def _cov_product(self, v: State) -> State:
         """sigma^2 / alpha J' v."""
