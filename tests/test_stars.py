@@ -127,7 +127,7 @@ def test_at_the_gallerys_own_y_a_report_says_that_it_speaks_of_one():
     assert found.notes[-1].startswith("this speaks of one y")
     assert "calibrate(problem, TMPD) asks all of them" in found.notes[-1]
     finished = diagnose(problems.trimodal(), Samples(torch.zeros(50, 1).double()))
-    assert "calibrate(problem, method) asks all y of a method that returns" in finished.notes[-1]
+    assert "calibrate(problem, method) asks all y of a method, and" in finished.notes[-1]
 
 
 def test_more_is_seen_than_by_four_joint_errors():

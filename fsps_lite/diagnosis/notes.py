@@ -134,7 +134,7 @@ def _one_y(name: str, run: Run) -> str:
     said = "this speaks of one y, and another may have another verdict"
     if not isinstance(run.problem.likelihood, Likelihood):
         return f"{said}; the likelihood knows no other y"
-    if run.kind != "score" or not run.anywhere:
-        return f"{said}; calibrate(problem, method) asks all y of a method that returns a score"
+    if run.kind == "samples":
+        return f"{said}; calibrate(problem, method) asks all y of a method, and not of samples"
     method = name if name.isidentifier() else "method"
     return f"{said}; fsps_lite.calibrate(problem, {method}) asks all of them"
