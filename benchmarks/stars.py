@@ -216,9 +216,7 @@ def page(found: Mapping[str, object]) -> str:
     lines += [f"| {KINDS[kind]} | {a} | {b} | {c} |" for kind, (a, b, c) in false.items()]
     lines += [f"| all | {total[0]} | {total[1]} | {total[2]} |", ""]
     lines += [f"The share of false reports is {100 * share:.2f} ± {100 * error:.2f} %.", ""]
-    lines += [
-        "| a method that is wrong | row | reports | starred | four joint standard errors |"
-    ]
+    lines += ["| a method that is wrong | row | reports | starred | four joint standard errors |"]
     lines += ["|---|---|---|---|---|", *powers(found)]
     return "\n".join(lines) + "\n"
 
