@@ -72,6 +72,8 @@ def _diagnose(options: argparse.Namespace) -> None:
         save(options, report)
     finally:
         print(report)
+        if report.cost is not None:  # seconds, which the report itself leaves out
+            print(f"fsps_lite: {report.cost}", file=sys.stderr)
 
 
 def _compare(options: argparse.Namespace) -> None:
