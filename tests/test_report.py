@@ -197,19 +197,19 @@ def test_exact_against_itself_finds_nothing(make):
 
 
 def test_another_exact_run_finds_nothing_either():
-    """With other noise, so that the stated errors are what keeps it from being significant."""
+    """With other noise, so that the direct draws are what keeps it from being significant."""
     problem = problems.unequal()
     marked = []
-    for seed in range(6):
+    for seed in range(4):
         first, second = (
-            diagnose(problem, truth(problem), n=400, steps=5, seed=s) for s in (seed, seed + 100)
+            diagnose(problem, truth(problem), n=200, steps=30, seed=s) for s in (seed, seed + 100)
         )
         for mine, other in zip(first.findings, second.findings, strict=True):
             if mine.label == "spread ratio, worst over t":
                 continue  # each at a time of its own; the next test is about it
-            if Finding(mine.label, mine.value, other.value).significant:
+            if replace(mine, null=other.value).significant:  # by the rule of the report
                 marked.append(mine.label)
-    # 6 runs of about 13 findings at four standard errors: one false alarm in 200 such tests
+    # of 4 reports; one of 88 has a false star (benchmarks/stars.md)
     assert marked == []
 
 
