@@ -10,7 +10,7 @@ from torch import Tensor
 from fsps_lite import checks
 from fsps_lite.diagnosis.kinds import integrated
 from fsps_lite.diagnosis.method import ScoreMethod
-from fsps_lite.diagnosis.run import Sampling
+from fsps_lite.diagnosis.sampling import Sampling
 from fsps_lite.diffusion import Diffusion
 from fsps_lite.distances import distance
 from fsps_lite.estimate import Estimate
