@@ -195,10 +195,14 @@ def _judge(problem: Problem, how: Sampling) -> _Judge:
     parts, stop = problem.parts, how.times(problem.schedule, False)[-1]
     assert parts is not None
     known = parts.weights(problem.posterior.prior)
-    made = _Judge(problem, parts, torch.empty(0), known is not None, how.n, stop, how.seed)
+    made = _Judge(
+        problem, parts, torch.empty(0), known is not None, how.particles(problem), stop, how.seed
+    )
     draws = made.draws(how.seed) / problem.schedule.alpha(stop)
     weights = parts.shares(draws)[0] if known is None else known
-    return _Judge(problem, parts, weights, known is not None, how.n, stop, how.seed)
+    return _Judge(
+        problem, parts, weights, known is not None, how.particles(problem), stop, how.seed
+    )
 
 
 def _gains(
