@@ -522,7 +522,7 @@ def test_the_printed_table_lines_up_and_explains_its_mark(report):
         assert row[column:].startswith(str(f.null))
         assert row[last:].startswith("" if f.truth is None else f"{f.truth:.4g}")
         assert row.endswith("*") == f.significant
-    assert any(line.startswith("* outside 99 direct exact draws by 4 of their") for line in lines)
+    assert any(line.startswith("* outside 99 direct exact draws, by 4 of their") for line in lines)
     assert "  4 joint standard errors or more: commitment time; mismatch of the start" in lines
     assert "  most paths above 0: path KL" in lines
     assert max(len(line) for line in lines) <= 120

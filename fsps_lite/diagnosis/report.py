@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     import matplotlib.figure
 
 LEGEND = (
-    f"* outside {DRAWS} direct exact draws by {FAR:.0f} of their deviations or more, "
-    "and not as the exact score's run is"
+    f"* outside {DRAWS} direct exact draws, by {FAR:.0f} of their deviations or more; "
+    "the exact score's run is not"
 )
 OTHERWISE = {
     "errors": f"{FAR:.0f} joint standard errors or more",
