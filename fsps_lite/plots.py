@@ -22,7 +22,7 @@ from matplotlib.ticker import LogLocator
 from torch import Tensor
 
 from fsps_lite import checks
-from fsps_lite.looks import COLOURS, STYLE, looks
+from fsps_lite.looks import COLOURS, STYLE, Look, looks
 from fsps_lite.tables import Table as Table  # a table is a figure of numbers
 from fsps_lite.tables import table as table
 from fsps_lite.types import State
@@ -251,21 +251,31 @@ def convergence(grids: Mapping[str, Curves], floor: tuple[float, float], *, ylab
     return figure
 
 
-def failures(errors: Curves, density: tuple[Tensor, Tensor], *, level: float = 0.1) -> Figure:
+def failures(
+    errors: Curves,
+    density: tuple[Tensor, Tensor],
+    *,
+    level: float = 0.1,
+    own: float | None = None,
+) -> Figure:
     """Errors over the measurement, ``{method: (y, tv)}``, above the density ``(y, p)`` of y.
 
-    A dotted line is drawn at ``level``, above which a method fails.
+    A dotted line is drawn at ``level``, above which a method fails, and a dashed one at ``own``,
+    the measurement that a report speaks of.
     """
     _named("errors", errors)
     _named("density", {"p(y)": density})
-    figure, (above, below) = panels(2, width=6.0, height=2.4, columns=1)
+    figure, (above, below) = panels(2, width=7.6, height=2.4, columns=1)
     look = looks(errors)
     for name, (y, tv) in errors.items():
-        above.plot(y, tv, label=name, marker="o", markersize=3, **look[name].style)
+        above.plot(y, tv, label=name, marker="o", markersize=2, **look[name].style)
+    for axis in (above, below):
+        if own is not None:
+            axis.axvline(own, color="0.4", linewidth=1.0, linestyle="--", zorder=3)
     above.axhline(level, color="0.6", linewidth=0.8, linestyle=":", zorder=0)
     above.set(xlabel="y", ylabel="total variation", title="where in y a method fails")
     above.set_ylim(bottom=0.0)
-    above.legend(frameon=False)
+    above.legend(frameon=False, bbox_to_anchor=(1, 1), loc="upper left")
     below.fill_between(*density, color="0.75", linewidth=0)
     below.set(xlabel="y", ylabel="p(y)", title="where y lies")
     below.set_ylim(bottom=0.0)
@@ -286,14 +296,10 @@ def ranks(
     for check, lines in ecdfs.items():
         _named(check, {name: (ecdf, band[0]) for name, ecdf in lines.items()})
     figure, axes = panels(len(ecdfs) + 1, width=3.6, height=2.8, columns=3)
-    count = len(band[0])
-    even = torch.arange(1, count + 1, dtype=torch.float64) / (count + 1)
     look = looks([name for lines in ecdfs.values() for name in lines])
     for axis, (check, lines) in zip(axes, ecdfs.items(), strict=False):
-        axis.fill_between(even, band[0] - even, band[1] - even, color="0.88", linewidth=0)
-        for name, ecdf in lines.items():
-            axis.plot(even, ecdf - even, label=name, **look[name].style)
-        axis.set(title=check, xlabel="rank / draws", ylabel="ECDF - uniform")
+        _deviations(axis, lines, band, look)
+        axis.set_title(check)
     axes[0].legend(frameon=False)
     place = torch.linspace(0, 1, len(excess)) if y is None else y
     heights = excess.sort().values if y is None else excess
@@ -302,6 +308,26 @@ def ranks(
     xlabel = "share of y" if y is None else "y"
     axes[-1].set(title="at each y", xlabel=xlabel, ylabel="W1 over exact clouds")
     return figure
+
+
+def rank_curves(ecdfs: Mapping[str, Tensor], band: tuple[Tensor, Tensor]) -> Figure:
+    """ECDFs of ranks, ``{sampler: (L,)}``, less what uniform ranks have, in their band."""
+    _named("ecdfs", {name: (ecdf, band[0]) for name, ecdf in ecdfs.items()})
+    figure, (axis,) = panels(1, width=6.6, height=3.2)
+    _deviations(axis, ecdfs, band, looks(ecdfs))
+    axis.legend(frameon=False, bbox_to_anchor=(1, 1), loc="upper left")
+    return figure
+
+
+def _deviations(
+    axis: Axes, lines: Mapping[str, Tensor], band: tuple[Tensor, Tensor], look: Mapping[str, Look]
+) -> None:
+    """ECDFs minus that of uniform ranks, and the band that holds it."""
+    even = torch.arange(1, len(band[0]) + 1, dtype=torch.float64) / (len(band[0]) + 1)
+    axis.fill_between(even, band[0] - even, band[1] - even, color="0.88", linewidth=0)
+    for name, ecdf in lines.items():
+        axis.plot(even, ecdf - even, label=name, **look[name].style)
+    axis.set(xlabel="rank / draws", ylabel="ECDF - uniform")
 
 
 def bayes(x: Tensor, prior: Tensor, likelihood: Tensor, posterior: Tensor) -> Figure:

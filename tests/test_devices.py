@@ -90,6 +90,11 @@ def measures(r):
     yield torch.tensor(fl.energy_distance(r.x, truth), device="cpu")
     yield fl.score_error(fl.DPS(p.diffusion, p.likelihood), p.posterior, grid, generator=r.g).error
     yield fl.early_stopping(path, p.diffusion, truth, generator=r.g).denoised
+    draws = truth[:20].expand(20, 20, -1)
+    ranks = fl.rank_of(r.x[:, 0], draws[..., 0], generator=r.g)
+    yield fl.rank_test(ranks, 20, generator=r.g).upper
+    yield fl.tarp_ranks(r.x, draws, truth[:20], generator=r.g).double()
+    yield torch.tensor(fl.covered(ranks, 20, 0.9).value, device="cpu")
     if p.modes is not None:
         yield fl.mode_history(path, p.diffusion, p.modes).weights
         found = fl.hallucination(path.final, truth, p, 1e-3, modes=p.modes, generator=r.g)
@@ -164,6 +169,19 @@ def test_nothing_of_images_is_made_on_the_default_device():
     for mine, other in zip(found, expected, strict=True):
         assert mine.device.type == "cpu"
         assert torch.equal(mine, other)
+
+
+def test_every_measurement_is_asked_under_the_trap_too():
+    def asked():
+        told = fl.calibrate(problem, fl.TMPD, measurements=3, draws=4, steps=6)
+        mapped = fl.failure_map(problem, fl.TMPD, measurements=7, steps=15, stop=0.1)
+        return str(told), str(mapped)
+
+    problem = fl.problems.gaussian()
+    expected = asked()
+    with torch.device("meta"):
+        found = asked()
+    assert found == expected
 
 
 def test_the_trap_catches():

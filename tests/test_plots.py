@@ -40,6 +40,9 @@ FIGURES = {
     ),
     "failures": lambda: plots.failures({"a": (X, BUMP), "b": (X, 2 * BUMP)}, (X, BUMP)),
     "ranks": lambda: plots.ranks({"x": {"a": T, "exact": 2 * T}}, (T - 1, T + 1), BUMP, X),
+    "rank_curves": lambda: plots.rank_curves(
+        {"a": BUMP / 2, "b": BUMP}, (torch.zeros_like(X), torch.ones_like(X))
+    ),
     "bayes": lambda: plots.bayes(X, BUMP, 5 * BUMP, 2 * BUMP),
     "maps": lambda: plots.maps({"truth": MAP, "other": MAP}, T, X),
     "paths": lambda: plots.paths(T, PATH, shown=7, title="paths"),
@@ -106,6 +109,24 @@ def test_curves_draws_what_it_is_given():
     for line, height in zip(axis.lines, (BUMP, 2 * BUMP), strict=True):
         assert_close(torch.tensor(line.get_ydata()), height)
     assert [text.get_text() for text in axis.get_legend().get_texts()] == ["a", "b"]
+
+
+def test_rank_curves_take_off_what_uniform_ranks_have():
+    uniform = torch.arange(1, 20) / 20
+    figure = plots.rank_curves({"a": uniform + 0.1}, (uniform - 0.2, uniform + 0.3))
+    (axis,) = figure.axes
+    expected = torch.full((19,), 0.1)
+    assert_close(torch.tensor(axis.lines[0].get_ydata()).float(), expected, rtol=0, atol=1e-6)
+    low, high = axis.collections[0].get_paths()[0].get_extents().get_points()[:, 1]
+    assert (low, high) == (pytest.approx(-0.2, abs=1e-6), pytest.approx(0.3, abs=1e-6))
+
+
+def test_failures_mark_the_measurement_that_is_asked_for():
+    plain = FIGURES["failures"]()
+    marked = plots.failures({"a": (X, BUMP)}, (X, BUMP), own=0.3)
+    for axis, other in zip(marked.axes, plain.axes, strict=True):
+        assert 0.3 in [line.get_xdata()[0] for line in axis.lines]
+        assert 0.3 not in [line.get_xdata()[0] for line in other.lines]
 
 
 def test_slopes_are_guides_of_that_slope():

@@ -116,13 +116,13 @@ def failure_map(
     checks.count("measurements", measurements, CALL, least=2)
     evidence = Evidence(problem)
     places, weights = _places(evidence, measurements, y)
-    grid = times(problem.schedule, steps, stop=stop)
+    grid = times(problem.schedule, steps, stop=stop).to(problem.device)
     rows = []
     for one in places:
         asked = with_measurement(problem, one.unsqueeze(0))
         score = asked.posterior if made is None else score_of(asked, made)
         rows.append(_distances(asked, _followed(asked, score, grid, kernel, reach)))
-    tv, w1 = torch.tensor(rows, dtype=torch.float64).unbind(-1)
+    tv, w1 = torch.tensor(rows, dtype=torch.float64, device=places.device).unbind(-1)
     name = "exact" if method is None else name_of(method)
     return FailureMap(problem.name, name, places, evidence.density(places), weights, tv, w1)
 
@@ -130,8 +130,10 @@ def failure_map(
 def _places(evidence: Evidence, count: int, y: Tensor | None) -> tuple[Tensor, Tensor]:
     """The measurements, and the share of p(y) for which each stands."""
     if y is None:
-        low, high = evidence.quantiles(torch.tensor([TAIL, 1 - TAIL], dtype=torch.float64))
-        y = torch.linspace(float(low), float(high), count, dtype=torch.float64)
+        dtype, device = torch.float64, evidence.problem.device
+        ends = torch.tensor([TAIL, 1 - TAIL], dtype=dtype, device=device)
+        low, high = evidence.quantiles(ends).tolist()
+        y = torch.linspace(low, high, count, dtype=dtype, device=device)
     call = "failure_map(problems.trimodal(), DPS, y=torch.linspace(-4, 4, 33))"
     checks.floating("y", y, call)
     checks.shape("y", y, ("J",), call)
