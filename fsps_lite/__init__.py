@@ -32,7 +32,11 @@ from fsps_lite.distances import (
 )
 from fsps_lite.estimate import Estimate
 from fsps_lite.guidance import (
+    DMPS,
     DPS,
+    LGD,
+    MMPS,
+    SDA,
     TMPD,
     DiagonalTMPD,
     Guidance,
@@ -115,8 +119,8 @@ __all__ = [  # one paragraph for each room
     "Denoiser", "DenoisingPosterior", "Diffusion", "Empirical", "GaussianMixture",
     "ShardedEmpirical",
     "Cosine", "FlowMatching", "Schedule", "VE", "VP",
-    "DPS", "DiagonalTMPD", "Guidance", "GuidedUntil", "MatchedGaussian", "PiGDM", "StepDPS",
-    "TMPD", "ZetaDPS", "matched_log_likelihood", "matched_score",
+    "DMPS", "DPS", "DiagonalTMPD", "Guidance", "GuidedUntil", "LGD", "MMPS", "MatchedGaussian",
+    "PiGDM", "SDA", "StepDPS", "TMPD", "ZetaDPS", "matched_log_likelihood", "matched_score",
     "Trajectory", "bridge", "ddim", "ddpm", "dpm_solver", "euler_maruyama", "exact_kernel",
     "heun", "march", "times",
     "Estimate", "Hallucination", "Law", "ModeHistory", "ScoreError", "Stopping",

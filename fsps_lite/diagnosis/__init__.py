@@ -9,6 +9,6 @@ from fsps_lite.diagnosis.kinds import Drawn, Scored, Stepped
 from fsps_lite.diagnosis.method import Method
 from fsps_lite.diagnosis.report import Report
 from fsps_lite.diagnosis.run import Measure, Run
-from fsps_lite.diagnosis.samples import Samples
 from fsps_lite.diagnosis.sweeps import sweep
 from fsps_lite.diagnosis.task import Task
+from fsps_lite.samplers import Samples

@@ -10,11 +10,13 @@ from torch import Tensor
 
 from fsps_lite import checks
 from fsps_lite.diagnosis.measured import measured, with_measurement
-from fsps_lite.diagnosis.method import ScoreMethod, score_of
+from fsps_lite.diagnosis.method import SamplerMethod, ScoreMethod, made_of
 from fsps_lite.diagnosis.run import Integrator
 from fsps_lite.likelihood import Likelihood
+from fsps_lite.measures.groups import resampled
 from fsps_lite.noise import Noise
 from fsps_lite.problems import Problem
+from fsps_lite.samplers import Sampler
 from fsps_lite.types import Measurement, PosteriorScore, State, Time
 
 ROWS = 500  # particles of a pass at most: a guidance takes up to 512 rows for a small problem
@@ -45,7 +47,7 @@ class Rows(Likelihood):
 
 def draws_at(
     problem: Problem,
-    method: ScoreMethod,
+    method: ScoreMethod | SamplerMethod,
     y: Float[Tensor, "Y m"],
     start: Float[Tensor, "Y L d"],
     t: Float[Tensor, "T"],
@@ -55,7 +57,7 @@ def draws_at(
     """The method's draws at each y: L particles from ``start``, along the grid ``t``.
 
     All y go in few passes where the method's score answers many y at once as it answers each
-    alone; else each y is run alone, which takes longer.
+    alone; else, and for a sampler, each y is run alone, which takes longer.
     """
     size = max(1, min(ROWS, ENTRIES // y.shape[1] ** 2) // start.shape[1])
     parts = []
@@ -69,21 +71,28 @@ def draws_at(
 
 
 def _alone(
-    problem: Problem, method: ScoreMethod, y: Tensor, start: Tensor
-) -> Sequence[tuple[PosteriorScore, Tensor]]:
-    """The score of each y, and where its particles start."""
-    scores = [score_of(with_measurement(problem, one), method) for one in y]
-    return list(zip(scores, start.split(1), strict=True))
+    problem: Problem, method: ScoreMethod | SamplerMethod, y: Tensor, start: Tensor
+) -> Sequence[tuple[PosteriorScore | Sampler, Tensor]]:
+    """The score or sampler of each y, and where its particles start."""
+    made = [made_of(with_measurement(problem, one), method) for one in y]
+    return list(zip(made, start.split(1), strict=True))
 
 
 def _run(
-    score: PosteriorScore,
+    score: PosteriorScore | Sampler,
     problem: Problem,
     x: State,
     t: Tensor,
     integrator: Integrator,
     generator: torch.Generator,
 ) -> State:
+    if isinstance(score, Sampler):
+        found = score(x, t, generator=generator)
+        cloud = found.noised(problem.schedule, t[-1], generator=generator)
+        if found.log_weights is None:
+            return cloud
+        weights = found.log_weights.double().softmax(0)
+        return resampled(cloud, weights, len(cloud), generator=generator)
     known = score, problem.schedule, x, t
     if "generator" in inspect.signature(integrator).parameters:
         return integrator(*known, generator=generator).final
@@ -91,7 +100,7 @@ def _run(
 
 
 def _at_once(
-    problem: Problem, method: ScoreMethod, y: Tensor, start: Tensor, t: Tensor
+    problem: Problem, method: ScoreMethod | SamplerMethod, y: Tensor, start: Tensor, t: Tensor
 ) -> PosteriorScore | None:
     """One score for all y, or None where the method takes one y only."""
     n, draws = start.shape[:2]
@@ -99,9 +108,14 @@ def _at_once(
     likelihood = Rows(known.operator, y.repeat_interleave(draws, 0), known.noise_std)
     x = start.flatten(0, 1)
     try:
-        score = _padded(method(problem.diffusion, likelihood), x)
+        made = method(problem.diffusion, likelihood)
+        if isinstance(made, Sampler):
+            return None
+        score = _padded(made, x)
         for k in torch.linspace(0, n - 1, min(n, ASKED), device="cpu").long().tolist():
-            alone = score_of(with_measurement(problem, y[k]), method)
+            alone = made_of(with_measurement(problem, y[k]), method)
+            if isinstance(alone, Sampler):
+                return None
             for time in (t[0], t[len(t) // 2]):
                 whole, one = score(x, time)[k * draws : (k + 1) * draws], alone(start[k], time)
                 if not bool(((whole - one).abs() <= AGREE * one.abs().max()).all()):

@@ -12,7 +12,7 @@ from fsps_lite.diagnosis.batches import draws_at
 from fsps_lite.diagnosis.failure_maps import FailureMap, failure_map
 from fsps_lite.diagnosis.finding import Finding, called
 from fsps_lite.diagnosis.measured import measured, with_measurement
-from fsps_lite.diagnosis.method import Method, name_of, score_method, score_of
+from fsps_lite.diagnosis.method import Method, made_of, name_of, score_method
 from fsps_lite.diagnosis.run import FAR, STOP, Integrator
 from fsps_lite.estimate import Estimate
 from fsps_lite.measures.coverage import (
@@ -133,7 +133,7 @@ def calibrate(
     checks.count("measurements", measurements, CALL, least=2)
     checks.count("draws", draws, CALL, least=2)
     checks.seed(seed, CALL)
-    score_of(problem, made)  # which says what is wrong with it
+    made_of(problem, made)  # which says what is wrong with it
     g = torch.Generator(problem.device).manual_seed(seed)
     grid = times(problem.schedule, steps, stop=stop).to(problem.device)
     pairs = _Pairs.of(problem, measurements, draws, grid, g)

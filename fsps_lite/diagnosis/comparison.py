@@ -16,10 +16,9 @@ from fsps_lite.diagnosis.kinds import Kind, Scored, Stepped
 from fsps_lite.diagnosis.method import CALL, Method, kind_of, name_of
 from fsps_lite.diagnosis.report import Report
 from fsps_lite.diagnosis.run import STOP, Found, Integrator, Run, Sampling, exact_of, run_of
-from fsps_lite.diagnosis.samples import Samples
 from fsps_lite.priors import Empirical
 from fsps_lite.problems import Problem
-from fsps_lite.samplers import dpm_solver
+from fsps_lite.samplers import Samples, dpm_solver
 from fsps_lite.types import Time
 
 FEWEST = 2.0  # atoms of effective size, below which a posterior of samples says nothing of spread

@@ -21,10 +21,9 @@ from fsps_lite.diagnosis.kinds import (
     marched,
 )
 from fsps_lite.diagnosis.method import CALL
-from fsps_lite.diagnosis.samples import Samples
 from fsps_lite.diagnosis.task import Task
 from fsps_lite.problems import Problem
-from fsps_lite.samplers import Trajectory, dpm_solver, times
+from fsps_lite.samplers import Samples, Trajectory, dpm_solver, times
 from fsps_lite.schedules import Schedule
 from fsps_lite.types import PosteriorScore, State, Time
 
@@ -266,15 +265,13 @@ def _judged(
     problem: Problem, samples: Samples, measures: Sequence[Measure], how: Sampling, kind: Name
 ) -> Run:
     """Samples with the noise of a level that the prior can see, beside as many exact draws."""
-    x, time, schedule = samples.x, samples.time, problem.schedule
+    x = samples.x
     call = "Samples(problem.prior.sample(1000, generator=g))"
     checks.state("samples", x, problem.prior.dim, problem.prior.dtype, call)
     g = torch.Generator(problem.device).manual_seed(how.seed)
-    t = max(STOP, float(time), problem.resolution)
+    t = max(STOP, float(samples.time), problem.resolution)
     exact = problem.posterior.sample(len(x), t, generator=g)
-    eps = torch.randn(x.shape, generator=g, dtype=x.dtype, device=g.device)
-    shrunk = schedule.alpha(t) / schedule.alpha(time)
-    fresh = (schedule.variance(t) - shrunk**2 * schedule.variance(time)).clamp(min=0.0).sqrt()
     beside = Run(problem, exact, how.seed, measures, stop=t, kind=kind)
-    found = replace(beside, ended=shrunk * x + fresh * eps, went=samples.path, exact=beside)
+    noisy = samples.noised(problem.schedule, t, generator=g)
+    found = replace(beside, ended=noisy, went=samples.path, exact=beside)
     return replace(found, log_weights=samples.log_weights, runs=samples.runs)
