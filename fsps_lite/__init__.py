@@ -79,6 +79,19 @@ from fsps_lite.partition import Partition, mode_weights
 from fsps_lite.priors import Denoiser, Empirical, GaussianMixture, ShardedEmpirical
 from fsps_lite.problems import Problem
 from fsps_lite.samplers import (
+    DAPS,
+    DDNM,
+    DDRM,
+    TDS,
+    DDNMPlus,
+    DiffPIR,
+    Langevin,
+    MCGDiff,
+    PnPDM,
+    REDDiff,
+    RePaint,
+    Sampler,
+    StepSampler,
     Trajectory,
     bridge,
     ddim,
@@ -121,6 +134,8 @@ __all__ = [  # one paragraph for each room
     "Cosine", "FlowMatching", "Schedule", "VE", "VP",
     "DMPS", "DPS", "DiagonalTMPD", "Guidance", "GuidedUntil", "LGD", "MMPS", "MatchedGaussian",
     "PiGDM", "SDA", "StepDPS", "TMPD", "ZetaDPS", "matched_log_likelihood", "matched_score",
+    "DAPS", "DDNM", "DDNMPlus", "DDRM", "DiffPIR", "Langevin", "MCGDiff", "PnPDM", "REDDiff",
+    "RePaint", "Sampler", "StepSampler", "TDS",
     "Trajectory", "bridge", "ddim", "ddpm", "dpm_solver", "euler_maruyama", "exact_kernel",
     "heun", "march", "times",
     "Estimate", "Hallucination", "Law", "ModeHistory", "ScoreError", "Stopping",

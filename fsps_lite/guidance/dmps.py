@@ -15,10 +15,10 @@ class DMPS(MatchedGaussian):
     """p(y | x_t) ~ N(y; A x_t / alpha, s^2 A A' + noise_cov), with s = sigma / alpha (Meng and
     Kabashima, 2022).
 
-    That is p(y | x_t) under a flat prior, where x_0 given x_t is N(x_t / alpha, s^2 I). The gradient
-    is 1 / alpha A' (s^2 A A' + noise_cov)^-1 (y - A x_t / alpha). The denoiser does not appear in it,
-    and neither does its Jacobian: it is its own Jacobian-free version. It has no parameter. Needs a
-    Linear operator, and raises ValueError for another.
+    That is p(y | x_t) under a flat prior, where x_0 given x_t is N(x_t / alpha, s^2 I). The
+    gradient is 1 / alpha A' (s^2 A A' + noise_cov)^-1 (y - A x_t / alpha). The denoiser does not
+    appear in it, and neither does its Jacobian: it is its own Jacobian-free version. It has no
+    parameter. Needs a Linear operator, and raises ValueError for another.
     """
 
     def __post_init__(self) -> None:

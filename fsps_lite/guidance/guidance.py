@@ -64,7 +64,8 @@ def check_known(prior: object, likelihood: object, call: str) -> None:
     """Raise TypeError unless the two are what a method may know, and have one dtype."""
     checks.kind("prior", prior, Diffusion, call)
     checks.kind("likelihood", likelihood, Likelihood, call)
-    assert isinstance(prior, Diffusion) and isinstance(likelihood, Likelihood)
+    assert isinstance(prior, Diffusion)
+    assert isinstance(likelihood, Likelihood)
     checks.same_dtype("prior", prior.prior.dtype, "y", likelihood.y.dtype, call)
 
 

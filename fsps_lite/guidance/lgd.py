@@ -26,8 +26,8 @@ class LGD(Guidance):
     alpha^2 data_var) is that of :class:`PiGDM`. The gradient is J' sum_k w_k A'(x_k)' noise_cov^-1
     (y - A(x_k)), with x_k = m + r_t e_k and w the softmax of log p(y | x_k): the log of an average,
     and not the average of a log. It takes any operator. Published: data_var = 1; ``draws`` is left
-    to the user. For many draws and a Linear operator it is PiGDM; for few, the log of the average is
-    biased. With r_t = 0 it is DPS.
+    to the user. For many draws and a Linear operator it is PiGDM; for few, the log of the average
+    is biased. With r_t = 0 it is DPS.
 
     Each time and row has draws of its own from ``seed``, the same at every call: two calls, and two
     methods, share their random numbers. ``jacobian=False`` puts 1 / alpha in place of J. Raises
@@ -46,7 +46,7 @@ class LGD(Guidance):
         checks.seed(self.seed, CALL)
 
     def nodes(self, x: State, t: Time) -> tuple[Float[Tensor, "K *batch d"], Float[Tensor, "K"]]:
-        """The e_k for each row of ``x``, ``(K, *batch, d)``, and the logs of their weights, ``(K,)``.
+        """The e_k of each row, ``(K, *batch, d)``, and the logs of their weights, ``(K,)``.
 
         A quadrature in place of draws overrides this.
         """

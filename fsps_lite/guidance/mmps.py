@@ -24,10 +24,10 @@ class MMPS(MatchedGaussian):
 
     C = Cov[x_0 | x_t]. The gradient is J' A' u, where u is what ``iterations`` steps of conjugate
     gradients from 0 make of (A C A' + noise_cov) u = y - A m. Each step costs one product with C,
-    and no matrix is formed. Published: one to three iterations, one in the authors' package. After m
-    iterations it is TMPD. One iteration multiplies the residual by one number per particle, and is
-    no covariance. Needs a Linear operator. ``jacobian=False`` puts 1 / alpha in place of J in front
-    of A' u; C stays. Raises ValueError for another operator, and unless iterations >= 1.
+    and no matrix is formed. Published: one to three iterations, one in the authors' package. After
+    m iterations it is TMPD. One iteration multiplies the residual by one number per particle, and
+    is no covariance. Needs a Linear operator. ``jacobian=False`` puts 1 / alpha in place of J in
+    front of A' u; C stays. Raises ValueError for another operator, and unless iterations >= 1.
     """
 
     iterations: int = 1

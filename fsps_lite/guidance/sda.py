@@ -20,10 +20,10 @@ class SDA(Guidance):
     """p(y | x_t) ~ N(y; A(m), noise_cov + gamma s^2 I), with s = sigma / alpha (Rozet and Louppe,
     2023).
 
-    m = E[x_0 | x_t]. ``gamma``, in units of y^2 over units of x^2, stands for A A' times a constant,
-    so that A need not be linear: it takes any operator. Published: gamma = 0.01, and J, the Jacobian
-    of m. ``jacobian=False`` puts 1 / alpha in its place, as ``detach`` in the authors' code does.
-    gamma = 0 is DPS. Raises ValueError unless gamma >= 0.
+    m = E[x_0 | x_t]. ``gamma``, in units of y^2 over units of x^2, stands for A A' times a
+    constant, so that A need not be linear: it takes any operator. Published: gamma = 0.01, and J,
+    the Jacobian of m. ``jacobian=False`` puts 1 / alpha in its place, as ``detach`` in the authors'
+    code does. gamma = 0 is DPS. Raises ValueError unless gamma >= 0.
     """
 
     gamma: int | float = 1e-2

@@ -45,7 +45,7 @@ class Samples:
         checks.kind("path", self.path, (Trajectory, type(None)), CALL)
 
     def noised(self, schedule: Schedule, t: Time, *, generator: torch.Generator) -> State:
-        """The particles with the noise of the time ``t``, which is not below ``time``. ``(n, d)``."""
+        """The particles with the noise of ``t``, which is not below ``time``. ``(n, d)``."""
         eps = torch.randn(
             self.x.shape, generator=generator, dtype=self.x.dtype, device=self.x.device
         )
