@@ -1,6 +1,7 @@
 """The samplers of the families: what is exact, and each formula once more by hand."""
 
 import math
+from dataclasses import dataclass
 from functools import cache
 
 import hypothesis
@@ -40,6 +41,27 @@ def known(problem):
 def near(actual, expected, bound):
     """To ``bound`` of the largest entry."""
     assert float((actual - expected).abs().max()) <= bound * float(expected.abs().max())
+
+
+# What samplers answer
+
+
+def test_samples_get_the_noise_of_a_later_time():
+    v, x = fl.VP(), tensor([0.7], [-0.2])
+    found = fl.Samples(x, time=0.1).noised(v, 0.3, generator=seeded(0))
+    eps = torch.randn(2, 1, generator=seeded(0), dtype=torch.float64)
+    kept = v.alpha(0.3) / v.alpha(0.1)
+    assert_close(found, kept * x + (v.variance(0.3) - kept**2 * v.variance(0.1)).sqrt() * eps)
+    assert_close(fl.Samples(x, time=0.3).noised(v, 0.3, generator=seeded(0)), x)
+
+
+def test_steps_end_at_the_end_of_the_grid():
+    problem = fl.problems.one_coordinate()
+    grid = fl.times(problem.schedule, 3, stop=0.05)
+    x = problem.schedule.noise(4, 2, t=grid[0], generator=seeded(0))
+    found = fl.DDRM(*known(problem))(x, grid, generator=seeded(1))
+    assert found.time == grid[-1]
+    assert torch.equal(found.path.t, grid)
 
 
 # The measurement by singular directions
@@ -235,18 +257,47 @@ def test_the_flow_of_daps_is_of_first_order():
     v = problem.schedule
     x = tensor([0.8])
     exact = float(x / v.alpha(t) / (1 + v.variance(t) / v.alpha(t) ** 2).sqrt())
-    off = [
-        abs(float(fl.DAPS(*known(problem), ode_steps=k).flowed(x, t)) - exact) for k in (30, 60)
-    ]
+    off = [abs(float(fl.DAPS(*known(problem), ode_steps=k).flowed(x, t)) - exact) for k in (30, 60)]
     assert off[0] / off[1] == pytest.approx(2, rel=0.15)
     one = fl.DAPS(*known(problem), ode_steps=1).flowed(x, t)
     assert_close(one, problem.diffusion.denoise(x, t))
 
 
-def test_the_rate_of_daps_falls_as_published():
-    sampler = fl.DAPS(*known(fl.problems.two_atoms()), tau=0.01)
+@dataclass(frozen=True)
+class Watched(fl.Langevin):
+    """It says how far a run has gone."""
+
+    seen: tuple = ()
+
+    def at(self, gone):
+        self.seen.append(gone)
+        return fl.Langevin(1)
+
+
+def test_the_rate_of_daps_falls_along_the_published_levels():
+    """Level i of L has sigma / alpha = (100^(1/7) + i / L (0.1^(1/7) - 100^(1/7)))^7."""
+    problem = fl.problems.two_atoms()
+    inner = Watched(seen=[])
+    sampler = fl.DAPS(*known(problem), tau=0.01, inner=inner)
+    first, last = 100 ** (1 / 7), 0.1 ** (1 / 7)
+    for gone in (0.0, 0.3, 0.9, 1.0):
+        level = torch.tensor((first + gone * (last - first)) ** 7, dtype=torch.float64)
+        t = problem.schedule.time_of(-2 * level.log())
+        sampler.pulled(tensor([0.5]), t, level**2, seeded(0))
+    sampler.pulled(tensor([0.5]), 1e-3, tensor(1e-4)[0], seeded(0))  # below the last level
+    assert inner.seen == pytest.approx([0.0, 0.3, 0.9, 1.0, 1.0])
     assert sampler.believed.noise_std == 0.01
-    assert fl.DAPS(*known(fl.problems.two_atoms())).believed.noise_std == 0.5
+    assert fl.DAPS(*known(problem)).believed.noise_std == 0.5
+
+
+def test_the_rate_of_pnpdm_falls_along_its_iterations():
+    problem = fl.problems.square()
+    inner = Watched(seen=[])
+    sampler = fl.PnPDM(*known(problem), iterations=4, inner=inner)
+    sampler(
+        torch.zeros(3, 1, dtype=torch.float64), fl.times(problem.schedule, 2), generator=seeded(0)
+    )
+    assert inner.seen == [0.0, 0.25, 0.5, 0.75]
 
 
 def transition(problem, rho):
@@ -311,7 +362,7 @@ def test_red_diff_is_adam_on_its_slopes():
     for t in fl.times(problem.schedule, 7, spacing="time")[:-1]:
         mu.grad = sampler.slope(mu.detach(), t, g)
         adam.step()
-    assert_close(found, mu.detach())
+    assert_close(found, mu.detach(), rtol=1e-11, atol=1e-11)  # Adam's 1e-8 is seen
 
 
 def test_the_slope_of_red_diff_on_a_gaussian():
@@ -425,7 +476,9 @@ def filtered(twist, particles, n=4800, steps=25):
     return share, found.log_evidence.exp() / evidence
 
 
-TWISTS = [(twist, k) for twist in (fl.DPS, fl.PiGDM, fl.TMPD, fl.SDA) for k in (1, 4, 16)]
+# not DPS with one particle: its largest weight is 900 times the mean, and no error is known of it
+TWISTS = [(twist, k) for twist in (fl.PiGDM, fl.TMPD, fl.SDA) for k in (1, 4, 16)]
+TWISTS += [(fl.DPS, 16)]
 EACH = [(fl.PiGDM, 1), (fl.PiGDM, 4), (fl.PiGDM, 16), (fl.TMPD, 4)]
 
 

@@ -77,7 +77,7 @@ def made_of(problem: Problem, method: ScoreMethod | SamplerMethod) -> PosteriorS
     return made
 
 
-def score_of(problem: Problem, method: ScoreMethod) -> PosteriorScore:
+def score_of(problem: Problem, method: ScoreMethod | SamplerMethod) -> PosteriorScore:
     """The score that ``method`` makes; raises TypeError for a sampler, which has none."""
     made = made_of(problem, method)
     if isinstance(made, Sampler):
@@ -86,8 +86,8 @@ def score_of(problem: Problem, method: ScoreMethod) -> PosteriorScore:
     return made
 
 
-def score_method(method: Method, call: str) -> ScoreMethod:
-    """A method that makes a score of (prior, likelihood); raises TypeError for the other kinds."""
+def score_method(method: Method, call: str) -> ScoreMethod | SamplerMethod:
+    """A function of (prior, likelihood); raises TypeError for the other kinds of methods."""
     if isinstance(method, Scored | Stepped | Drawn | Samples):
         what = "`method` must be a function of (prior, likelihood) here, which returns a score"
         raise TypeError(checks.complaint(what, type(method).__name__, call))

@@ -9,7 +9,6 @@ from fsps_lite import checks
 from fsps_lite.denoising import DenoisingPosterior
 from fsps_lite.guidance.guidance import require_linear
 from fsps_lite.guidance.matched import MatchedGaussian
-from fsps_lite.schedules import Schedule
 from fsps_lite.types import Time
 
 
@@ -41,13 +40,4 @@ class PiGDM(MatchedGaussian):
 
     def assumed_cov(self, at: DenoisingPosterior, t: Time) -> Tensor:
         """r_t^2, one number for all x. Units of x^2."""
-        return isotropic_var(self.prior.schedule, t, self.data_var)
-
-
-def isotropic_var(schedule: Schedule, t: Time, data_var: float) -> Tensor:
-    """sigma^2 data_var / (sigma^2 + alpha^2 data_var), the variance of x_0 given x_t.
-
-    It is that of a Gaussian x_0 with the variance ``data_var`` in every direction; 0 for 0.
-    """
-    known = 1 / data_var if data_var else math.inf
-    return 1 / (known + schedule.log_snr(t).exp())
+        return 1 / (1 / self.data_var + self.prior.schedule.log_snr(t).exp())

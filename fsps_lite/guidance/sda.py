@@ -46,5 +46,5 @@ class SDA(Guidance):
     def _spread(self, t: Time) -> Tensor:
         """gamma s^2 I. ``(m, m)``."""
         y = self.likelihood.y
-        eye = torch.eye(y.shape[-1], dtype=y.dtype, device=y.device)
+        eye = torch.eye(self.likelihood.noise.size, dtype=y.dtype, device=y.device)
         return self.gamma * (-self.prior.schedule.log_snr(t)).exp() * eye

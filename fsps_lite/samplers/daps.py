@@ -1,14 +1,14 @@
 """Decoupled annealing: guess the clean signal, move it towards y, and add fresh noise."""
 
 import math
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
 from fsps_lite import checks
 from fsps_lite.diffusion import Diffusion
-from fsps_lite.guidance.pigdm import isotropic_var
+from fsps_lite.guidance.isotropic import isotropic_var
 from fsps_lite.likelihood import Likelihood
 from fsps_lite.samplers.kernels import draw
 from fsps_lite.samplers.proximal import Langevin, proximal_draw
@@ -42,7 +42,7 @@ class DAPS(StepSampler):
     unless tau and data_var are positive.
     """
 
-    inner: Langevin | None = field(default_factory=Langevin)
+    inner: Langevin | None = Langevin()
     tau: int | float | None = None
     data_var: int | float = math.inf
     ode_steps: int = 5

@@ -46,7 +46,8 @@ class DDNM(StepSampler):
         x0 = m + spectrum.back(in_range)
         e = (x - schedule.alpha(t) * m) / schedule.sigma(t)
         noise = self.eta * draw(x, generator) + (1 - self.eta**2) ** 0.5 * e
-        return schedule.alpha(s) * x0 + schedule.sigma(s) * noise
+        moved: State = schedule.alpha(s) * x0 + schedule.sigma(s) * noise
+        return moved
 
 
 @dataclass(frozen=True)

@@ -44,7 +44,8 @@ class DiffPIR(StepSampler):
         x0 = self.restored(self.prior.denoise(x, t), t)
         e = (x - schedule.alpha(t) * x0) / schedule.sigma(t)
         noise = (1 - self.zeta) ** 0.5 * e + self.zeta**0.5 * eps
-        return schedule.alpha(s) * x0 + schedule.sigma(s) * noise
+        moved: State = schedule.alpha(s) * x0 + schedule.sigma(s) * noise
+        return moved
 
     def restored(self, m: State, t: Time) -> State:
         """x_0^, the denoised signal ``m`` moved towards y. ``(n, d)``."""

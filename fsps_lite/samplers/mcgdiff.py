@@ -115,7 +115,8 @@ class MCGDiff(Sampler):
         mean, var = self._potential(t)
         gain = torch.where(self._active(t), std**2 / (std**2 + var), 0.0).to(mu.dtype)
         spread = torch.where(self._active(t), (var * gain).sqrt(), std).to(mu.dtype)
-        return mu + gain * (mean - mu) + spread * draw(mu, generator)
+        moved: Tensor = mu + gain * (mean - mu) + spread * draw(mu, generator)
+        return moved
 
     def _started(self, x: State, t: Time, generator: torch.Generator) -> tuple[State, Tensor]:
         """The first cloud, noise times the first potential, in coordinates V; its weight."""
@@ -127,4 +128,5 @@ class MCGDiff(Sampler):
     def _with_taus(self, t: Float[Tensor, "T"]) -> Float[Tensor, "G"]:
         """The grid with the tau_i that lie in it."""
         inside = self.taus[self.spectrum.seen & (self.taus > t[-1]) & (self.taus < t[0])]
-        return torch.cat([t, inside.to(t)]).unique().flip(0)
+        both: Tensor = torch.cat([t, inside.to(t)]).unique()
+        return both.flip(0)

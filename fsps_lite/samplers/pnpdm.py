@@ -1,6 +1,6 @@
 """Split Gibbs sampling: y pulls on a copy of the signal, and the prior denoises the copy."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import torch
 from jaxtyping import Float
@@ -42,7 +42,7 @@ class PnPDM(Sampler):
     last: int | float = 0.3
     iterations: int = 100
     steps: int | None = None
-    inner: Langevin = field(default_factory=Langevin)
+    inner: Langevin = Langevin()
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -67,7 +67,8 @@ class REDDiff(Sampler):
         x = alpha * mu + sigma * eps
         guessed = (x - alpha * self.prior.denoise(x, t)) / sigma
         misfit = operator_vjp(self.likelihood, mu, -self.likelihood.residual(mu))
-        return misfit + self.lam * sigma / alpha * (guessed - eps)
+        slope: Tensor = misfit + self.lam * sigma / alpha * (guessed - eps)
+        return slope
 
     def _start(self, x: State, t: Time) -> State:
         """A^+ y for each particle, or the mean of the prior."""
@@ -75,5 +76,5 @@ class REDDiff(Sampler):
         if not isinstance(operator, Linear):
             return self.prior.denoise(torch.zeros_like(x), t)
         y = self.likelihood.y if operator.offset is None else self.likelihood.y - operator.offset
-        start = torch.linalg.pinv(operator.matrix.double()) @ y.double()
+        start: Tensor = torch.linalg.pinv(operator.matrix.double()) @ y.double()
         return start.to(x.dtype).expand_as(x).clone()
