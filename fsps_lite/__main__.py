@@ -4,10 +4,11 @@
     python -m fsps_lite diagnose mymodule:MyMethod --problem trimodal --report out.html
     python -m fsps_lite diagnose TMPD --problem two_atoms
     python -m fsps_lite calibrate TMPD --problem two_atoms
+    python -m fsps_lite rank mymodule:MyMethod --problem two_atoms --beside DPS TMPD
 
-A method is called with (prior, likelihood) and returns a score, or it is a Scored, a Stepped, a
-Drawn or Samples. ``module:name`` is imported from the current folder; a name alone is one of this
-library's methods.
+A method is called with (prior, likelihood) and returns a score or a Sampler, or it is a Scored, a
+Stepped, a Drawn or Samples. ``module:name`` is imported from the current folder; a name alone is
+one of this library's methods.
 """
 
 import argparse
@@ -21,8 +22,9 @@ from types import ModuleType
 
 import torch
 
-from fsps_lite import checks, guidance, problems
+from fsps_lite import checks, guidance, problems, samplers
 from fsps_lite.diagnosis import Method, Report, calibrate, compare
+from fsps_lite.diagnosis.leaderboard import rank
 from fsps_lite.diagnosis.method import name_of
 from fsps_lite.problems.problem import Problem
 from fsps_lite.saving import check_target
@@ -36,6 +38,20 @@ METHODS = {
         guidance.PiGDM,
         guidance.TMPD,
         guidance.DiagonalTMPD,
+        guidance.LGD,
+        guidance.MMPS,
+        guidance.DMPS,
+        guidance.SDA,
+        samplers.DAPS,
+        samplers.DiffPIR,
+        samplers.PnPDM,
+        samplers.DDRM,
+        samplers.DDNM,
+        samplers.DDNMPlus,
+        samplers.REDDiff,
+        samplers.RePaint,
+        samplers.TDS,
+        samplers.MCGDiff,
     )
 }
 
@@ -49,7 +65,7 @@ def main(arguments: list[str] | None = None) -> int:
         return 0
     torch.set_num_threads(1)  # faster for small tensors
     try:
-        (_calibrate if options.command == "calibrate" else _diagnose)(options)
+        RUNS[options.command](options)
     except (LookupError, ValueError, TypeError) as error:
         if not isinstance(error, Unknown) and checks.ADVICE not in str(error):
             raise  # not our error for a wrong call, but one of the method
@@ -89,6 +105,19 @@ def _calibrate(options: argparse.Namespace) -> None:
     settings = {name: getattr(options, name) for name in ("measurements", "draws", "steps", "seed")}
     found = calibrate(problem, method, **settings)
     print(replace(found, method=_called(method, options)))
+
+
+def _rank(options: argparse.Namespace) -> None:
+    """Rank the method at many measurements, beside others, and print the table."""
+    method = find_method(options.method)
+    methods = {_called(method, options): method}
+    methods |= {name: find_method(name) for name in options.beside}
+    settings = {name: getattr(options, name) for name in ("measurements", "n", "steps", "seed")}
+    known = [find_problem(name) for name in options.problem]
+    print(rank(methods, known, **settings, folder=options.folder, jobs=options.jobs))
+
+
+RUNS = {"diagnose": _diagnose, "calibrate": _calibrate, "rank": _rank}
 
 
 def _called(method: Method, options: argparse.Namespace) -> str:
@@ -151,16 +180,27 @@ def _parser() -> argparse.ArgumentParser:
     run = _command(commands, "calibrate", "run a method at many measurements")
     run.add_argument("--measurements", type=int, default=100, help="y simulated from the prior")
     run.add_argument("--draws", type=int, default=40, help="particles at each y")
+    run = _command(commands, "rank", "run methods at many measurements, and rank them", many=True)
+    run.add_argument("--beside", nargs="*", default=["DPS", "TMPD"], help="other methods")
+    run.add_argument("--measurements", type=int, default=6, help="y simulated from the prior")
+    run.add_argument("--n", type=int, default=1000, help="particles")
+    run.add_argument("--folder", help="keep what was run here, and do not run it again")
+    run.add_argument("--jobs", type=int, help="processes")
     return parser
 
 
 def _command(
-    commands: "argparse._SubParsersAction[argparse.ArgumentParser]", name: str, says: str
+    commands: "argparse._SubParsersAction[argparse.ArgumentParser]",
+    name: str,
+    says: str,
+    *,
+    many: bool = False,
 ) -> argparse.ArgumentParser:
-    """A command that runs a method on a problem."""
+    """A command that runs a method on a problem, or on ``many``."""
     run = commands.add_parser(name, help=says)
     run.add_argument("method", help="module:name, or a name that `list` prints")
-    run.add_argument("--problem", default="trimodal", help="a name that `list` prints")
+    several = {"nargs": "+", "default": ["trimodal"]} if many else {"default": "trimodal"}
+    run.add_argument("--problem", help="a name that `list` prints", **several)
     run.add_argument("--steps", type=int, default=250, help="steps of the integrator")
     run.add_argument("--seed", type=int, default=0)
     return run

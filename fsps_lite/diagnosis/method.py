@@ -41,7 +41,11 @@ def kind_of(problem: Problem, method: Method) -> Kind:
     """
     if isinstance(method, Scored | Stepped | Drawn | Samples):
         return method
-    made = made_of(problem, method)
+    return kind_made(made_of(problem, method))
+
+
+def kind_made(made: PosteriorScore | Sampler) -> Scored | Stepped | Drawn:
+    """The kind of what a function of (prior, likelihood) has made."""
     if isinstance(made, StepSampler):
         step = made.step
         return Stepped(lambda task: step)

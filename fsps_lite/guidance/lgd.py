@@ -10,9 +10,9 @@ from torch import Tensor
 from fsps_lite import checks
 from fsps_lite.denoising import DenoisingPosterior
 from fsps_lite.guidance.guidance import Guidance
+from fsps_lite.guidance.isotropic import isotropic_var
 from fsps_lite.guidance.jacobian import pulled
 from fsps_lite.guidance.matched import operator_vjp
-from fsps_lite.guidance.isotropic import isotropic_var
 from fsps_lite.types import LogDensity, State, Time
 
 CALL = "LGD(prior, likelihood, draws=10, data_var=1.0, seed=0)"
