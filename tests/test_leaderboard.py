@@ -104,6 +104,17 @@ def test_what_is_stored_is_not_run_again(tmp_path):
     assert len(asked) == 9
 
 
+def test_each_measurement_has_noise_of_its_own():
+    seeds = []
+
+    def draw(task):
+        seeds.append(task.generator.initial_seed())
+        return exact(task)
+
+    rank({"seen": fl.Drawn(draw)}, [fl.problems.two_atoms()], **SMALL, seed=7)
+    assert seeds == [7, 8, 9]
+
+
 def test_a_method_has_no_row_where_it_does_not_take_the_operator(tmp_path):
     problems = [fl.problems.square(), fl.problems.gaussian()]
     for _ in range(2):  # run, and read
