@@ -2,6 +2,7 @@
 
 import math
 import warnings
+from dataclasses import replace
 
 import pytest
 import torch
@@ -153,6 +154,60 @@ def test_a_lost_particle_troubles_nobody(name):
     lost[0] = math.nan
     one, other = run(name, problem, x=x), run(name, problem, x=lost)
     assert_close(one.x[1:], other.x[1:], rtol=1e-9, atol=1e-9)
+
+
+@pytest.mark.parametrize("name", [name for name in SAMPLERS if name not in ALONE])
+def test_a_lost_particle_weighs_nothing_in_its_run(name):
+    problem = fl.problems.one_coordinate()
+    grid = fl.times(problem.schedule, STEPS, stop=0.05)
+    x = problem.schedule.noise(N, 2, t=grid[0], generator=seeded(3))
+    lost = x.clone()
+    lost[0] = math.nan  # of 8: the others stand in for it
+    lost[16:] = math.nan  # a whole run: it stays lost
+    found = run(name, problem, x=lost)
+    weightless = torch.zeros(N, dtype=torch.bool)
+    if found.log_weights is not None:
+        weightless = found.log_weights == -math.inf
+    assert (found.x.isfinite().all(-1) | weightless)[:16].all()
+    assert int(weightless.sum()) <= 1
+    assert found.x[16:].isnan().all()
+    assert found.log_weights is None or bool((found.log_weights[16:] == math.log(1 / 8)).all())
+
+
+SCHEDULES = (fl.VE(), fl.Cosine(), fl.FlowMatching())
+
+
+@pytest.mark.parametrize("schedule", SCHEDULES, ids=lambda schedule: type(schedule).__name__)
+@pytest.mark.parametrize("name", at_length(list(SAMPLERS), ["DDRM", "MCGDiff, mended", "DAPS"]))
+def test_samplers_run_on_any_schedule(name, schedule):
+    problem = replace(fl.problems.one_coordinate(), schedule=schedule)
+    found = run(name, problem)
+    assert found.x.isfinite().all()
+
+
+@pytest.mark.usefixtures("unchecked")
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda *k: fl.DAPS(*k, ode_steps=0), r"ode_steps.*DAPS\(prior"),
+        (lambda *k: fl.DAPS(*k, tau=-1.0), r"tau.*DAPS\(prior"),
+        (lambda *k: fl.DiffPIR(*k, lam=0), r"lam.*DiffPIR\(prior"),
+        (lambda *k: fl.DiffPIR(*k, zeta=2), r"zeta.*DiffPIR\(prior"),
+        (lambda *k: fl.PnPDM(*k, first=0.1), r"first.*PnPDM\(prior"),
+        (lambda *k: fl.PnPDM(*k, factor=1.5), r"factor.*PnPDM\(prior"),
+        (lambda *k: fl.DDRM(*k, eta_b=1.5), r"eta_b.*DDRM\(prior"),
+        (lambda *k: fl.DDNM(*k, eta=-0.1), r"eta.*DDNM\(prior"),
+        (lambda *k: fl.REDDiff(*k, steps=0), r"steps.*REDDiff\(prior"),
+        (lambda *k: fl.RePaint(*k, repeats=0), r"repeats.*RePaint\(prior"),
+        (lambda *k: fl.TDS(*k, threshold=2), r"threshold.*TDS\(prior"),
+        (lambda *k: fl.MCGDiff(*k, kappa=0), r"kappa.*MCGDiff\(prior"),
+        (lambda *k: fl.Langevin(rate=0), r"rate.*Langevin\(steps"),
+    ],
+)
+def test_wrong_parameters_are_answered_with_the_right_call(make, message):
+    problem = fl.problems.one_coordinate()
+    with pytest.raises(ValueError, match=message):
+        make(problem.diffusion, problem.likelihood)
 
 
 @pytest.mark.parametrize("name", at_length(list(SAMPLERS), ["DDRM", "TDS"]))

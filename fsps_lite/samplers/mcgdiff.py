@@ -119,11 +119,12 @@ class MCGDiff(Sampler):
         return moved
 
     def _started(self, x: State, t: Time, generator: torch.Generator) -> tuple[State, Tensor]:
-        """The first cloud, noise times the first potential, in coordinates V; its weight."""
-        std = self.prior.schedule.sigma(t)
+        """The cloud with held coordinates drawn anew, noise times potential, in V; its weight."""
+        std, on = self.prior.schedule.sigma(t), self._active(t)
         nothing = torch.zeros_like(x)
-        log_weights = torch.where(self._active(t), self._log_potential(nothing, t, std), 0.0)
-        return self._proposed(nothing, t, std, generator), log_weights.sum(-1)
+        log_weights = torch.where(on, self._log_potential(nothing, t, std), 0.0).sum(-1)
+        held = self._proposed(nothing, t, std, generator)
+        return torch.where(on, held, self.spectrum.into(x)), log_weights
 
     def _with_taus(self, t: Float[Tensor, "T"]) -> Float[Tensor, "G"]:
         """The grid with the tau_i that lie in it."""

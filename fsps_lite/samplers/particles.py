@@ -30,8 +30,10 @@ class Runs:
         return cls(label, like.new_zeros(n), like.new_zeros(count))
 
     def weighed(self, log_ratio: LogDensity) -> "Runs":
-        """With the weights multiplied."""
-        return replace(self, log_weights=self.log_weights + log_ratio)
+        """With the weights multiplied; a particle whose ratio is NaN has diverged, and weighs 0."""
+        log_weights = self.log_weights + log_ratio
+        lost = log_weights.isnan() | (log_weights == torch.inf)
+        return replace(self, log_weights=torch.where(lost, -torch.inf, log_weights))
 
     @property
     def sizes(self) -> Float[Tensor, "R"]:
@@ -40,10 +42,11 @@ class Runs:
 
     @property
     def shares(self) -> Float[Tensor, "n"]:
-        """The weights of the particles, which sum to 1 in each run."""
+        """The weights of the particles, which sum to 1 in each run; even where all are lost."""
         top = self._top()
         weights = (self.log_weights - top[self.label]).exp()
-        return weights / self._total(weights)[self.label]
+        total = self._total(weights)[self.label]
+        return torch.where(total > 0, weights / total, 1 / self.sizes[self.label])
 
     @property
     def log_means(self) -> Float[Tensor, "R"]:
