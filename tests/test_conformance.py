@@ -12,7 +12,7 @@ import fsps_lite as fl
 from tests.oracles import at_length, seeded
 
 pytestmark = pytest.mark.usefixtures("unchecked")
-N, STEPS = 24, 4
+N, STEPS = 24, 3
 
 FLAT = {
     "DPS": fl.DPS,
@@ -28,17 +28,17 @@ FLAT = {
     "SDA": fl.SDA,
     "SDA, no Jacobian": lambda *k: fl.SDA(*k, jacobian=False),
 }
-few = fl.Langevin(steps=5, rate=1e-3)
+few = fl.Langevin(steps=2, rate=1e-3)
 SAMPLERS = {
     "DAPS": lambda *k: fl.DAPS(*k, inner=few),
     "DAPS, exact": lambda *k: fl.DAPS(*k, inner=None, ode_steps=1),
     "DiffPIR": fl.DiffPIR,
-    "PnPDM": lambda *k: fl.PnPDM(*k, iterations=6, inner=few),
-    "PnPDM, by steps": lambda *k: fl.PnPDM(*k, iterations=3, steps=4, inner=few),
+    "PnPDM": lambda *k: fl.PnPDM(*k, iterations=3, inner=few),
+    "PnPDM, by steps": lambda *k: fl.PnPDM(*k, iterations=2, steps=2, inner=few),
     "DDRM": fl.DDRM,
     "DDNM": fl.DDNM,
     "DDNMPlus": fl.DDNMPlus,
-    "REDDiff": lambda *k: fl.REDDiff(*k, steps=20),
+    "REDDiff": lambda *k: fl.REDDiff(*k, steps=5),
     "RePaint": lambda *k: fl.RePaint(*k, jump=2, repeats=2),
     "TDS": lambda *k: fl.TDS(*k, particles=8),
     "TDS, PiGDM": lambda *k: fl.TDS(*k, particles=8, twist=fl.PiGDM),
@@ -213,12 +213,12 @@ def test_wrong_parameters_are_answered_with_the_right_call(make, message):
 @pytest.mark.parametrize("name", at_length(list(SAMPLERS), ["DDRM", "TDS"]))
 def test_a_class_is_a_method_of_reports_and_calibrations(name):
     problem = fl.problems.one_coordinate()
-    found = fl.diagnose(problem, SAMPLERS[name], n=48, steps=6)
+    found = fl.diagnose(problem, SAMPLERS[name], n=48, steps=4)
     rows = {finding.id for finding in found.findings} | {row.id for row in found.missing}
     assert {"weight_1", "distance", "score_error", "path_kl"} <= rows
     assert found["diverged"].value.value == 0
-    calibration = fl.calibrate(problem, SAMPLERS[name], measurements=4, draws=16, steps=5)
-    assert calibration.excess.shape == (4,)
+    calibration = fl.calibrate(problem, SAMPLERS[name], measurements=3, draws=16, steps=3)
+    assert calibration.excess.shape == (3,)
     assert calibration["w1"].value.error > 0
 
 

@@ -118,6 +118,7 @@ def test_mmps_of_as_many_iterations_as_measurements_is_tmpd():
         near(MMPS(prior, likelihood, iterations=5)(x, t), tmpd, 1e-10)  # and stays there
 
 
+@pytest.mark.long
 def test_mmps_of_twenty_iterations_is_tmpd_on_digits_and_of_one_it_is_not():
     p, t = problems.digits_downsampled(), 0.3
     x = p.posterior.sample(5, t, generator=seeded(0))

@@ -13,7 +13,7 @@ from fsps_lite.diagnosis.leaderboard import rank
 from fsps_lite.diagnosis.run import Sampling
 
 pytestmark = pytest.mark.usefixtures("unchecked")
-SMALL = {"n": 200, "steps": 12, "measurements": 3}
+SMALL = {"n": 200, "steps": 6, "measurements": 3}
 
 
 def prior_alone(prior, likelihood):
@@ -94,13 +94,13 @@ def test_what_is_stored_is_not_run_again(tmp_path):
     again = rank({"mine": watched}, problems, **SMALL, folder=tmp_path)
     assert len(asked) == 3
     assert str(again) == str(first)
-    rank({"mine": watched}, problems, **SMALL | {"steps": 13}, folder=tmp_path)
+    rank({"mine": watched}, problems, **SMALL | {"steps": 7}, folder=tmp_path)
     assert len(asked) == 6
     data = json.loads(file.read_text(encoding="utf-8"))
     assert data["settings"]["version"] == fl.__version__
     data["settings"]["version"] = "0.0.0"  # of another version
     file.write_text(json.dumps(data), encoding="utf-8")
-    rank({"mine": watched}, problems, **SMALL | {"steps": 13}, folder=tmp_path)
+    rank({"mine": watched}, problems, **SMALL | {"steps": 7}, folder=tmp_path)
     assert len(asked) == 9
 
 

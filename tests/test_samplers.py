@@ -419,6 +419,7 @@ def test_going_back_keeps_the_law_of_x_t():
 # Particles
 
 
+@hypothesis.settings(max_examples=30)
 @hypothesis.given(
     st.lists(st.floats(-30, 30), min_size=8, max_size=40), st.integers(1, 9), st.integers(0, 99)
 )
@@ -479,7 +480,7 @@ def filtered(twist, particles, n=4800, steps=25):
 # not DPS with one particle: its largest weight is 900 times the mean, and no error is known of it
 TWISTS = [(twist, k) for twist in (fl.PiGDM, fl.TMPD, fl.SDA) for k in (1, 4, 16)]
 TWISTS += [(fl.DPS, 16)]
-EACH = [(fl.PiGDM, 1), (fl.PiGDM, 4), (fl.PiGDM, 16), (fl.TMPD, 4)]
+EACH = [(fl.PiGDM, 1), (fl.PiGDM, 4), (fl.PiGDM, 16)]
 
 
 @pytest.mark.parametrize(("twist", "particles"), at_length(TWISTS, EACH))
@@ -527,8 +528,8 @@ def shares(samples):
 
 
 def test_mcgdiff_counts_y_twice_as_published_and_once_without_its_last_weights():
-    problem, n = fl.problems.two_atoms(), 6000
-    grid = fl.times(problem.schedule, 40)
+    problem, n = fl.problems.two_atoms(), 4500
+    grid = fl.times(problem.schedule, 30)
     x = problem.schedule.noise(n, 1, t=grid[0], generator=seeded(0))
     mended = fl.MCGDiff(*known(problem), particles=300, final_weights=False)
     once = shares(mended(x, grid, generator=seeded(1)))
