@@ -32,9 +32,9 @@ class PnPDM(Sampler):
     The first step is exact for a Linear operator, else it takes ``inner``, Langevin steps from x.
     The second is a draw of the prior's own p(x_0 | x_t), or with ``steps`` it is a reverse
     diffusion of so many steps from sigma / alpha = rho, which a learned denoiser needs. Published:
-    10, 0.9 and 0.3 for linear operators; a reverse diffusion; 100 iterations, of which 60 are kept
-    from each chain. Here each particle is a chain, and its last x is kept; the grid is not used.
-    Raises ValueError unless last <= first, 0 < factor <= 1 and iterations >= 1.
+    10, 0.9 and 0.3 for linear operators; a reverse diffusion; 100 iterations, of which 20 after the
+    first 40 are kept from each chain. Here each particle is a chain, and its last x is kept; the
+    grid is not used. Raises ValueError unless last <= first, 0 < factor <= 1 and iterations >= 1.
     """
 
     first: int | float = 10.0

@@ -43,6 +43,9 @@ class Samples:
         if self.runs is not None:
             self._check_runs(self.runs)
         checks.kind("path", self.path, (Trajectory, type(None)), CALL)
+        if self.log_evidence is not None:
+            checks.floating("log_evidence", self.log_evidence, CALL)
+            checks.shape("log_evidence", self.log_evidence, ("R",), CALL)
 
     def noised(self, schedule: Schedule, t: Time, *, generator: torch.Generator) -> State:
         """The particles with the noise of ``t``, which is not below ``time``. ``(n, d)``."""
