@@ -25,7 +25,7 @@ from fsps_lite import (
     problems,
 )
 from fsps_lite.guidance.mmps import unfinished
-from tests.oracles import random_mixture_parts, seeded
+from tests.oracles import random_mixture_parts, seeded, vp
 
 TIMES = (0.05, 0.3, 0.8)
 
@@ -180,6 +180,18 @@ def test_sda_without_gamma_is_dps():
     prior, likelihood = plane()
     x = cloud(prior, 0.3)
     near(SDA(prior, likelihood, gamma=0)(x, 0.3), DPS(prior, likelihood)(x, 0.3), 1e-13)
+
+
+def test_sda_is_dps_under_more_noise():
+    """Of the variance noise_std^2 + gamma sigma^2 / alpha^2."""
+    p, gamma = problems.square(), 0.2
+    for t in TIMES:
+        alpha, sigma = vp(t)
+        noise_std = (0.3**2 + gamma * sigma**2 / alpha**2) ** 0.5
+        noisier = Likelihood(p.likelihood.operator, p.likelihood.y, noise_std)
+        x = cloud(p.diffusion, t)
+        sda = SDA(p.diffusion, p.likelihood, gamma=gamma)
+        near(sda(x, t), DPS(p.diffusion, noisier)(x, t), 1e-12)
 
 
 @pytest.mark.parametrize("make", [LGD, MMPS, SDA])

@@ -135,6 +135,17 @@ def test_ddnm_agrees_with_y_and_leaves_the_rest():
     assert_close(moved, (moved @ direction)[:, None] * direction)
 
 
+def test_ddnm_mixes_old_and_new_noise():
+    problem, t, s, eta = fl.problems.one_coordinate(), 0.4, 0.3, 0.6
+    x, v = problem.diffusion.sample(5, t, generator=seeded(0)), problem.schedule
+    m = problem.diffusion.denoise(x, t)
+    x0 = torch.stack([torch.full_like(m[:, 0], 0.4), m[:, 1]], -1)
+    old = (x - v.alpha(t) * m) / v.sigma(t)
+    new = torch.randn(x.shape, generator=seeded(1), dtype=x.dtype)
+    moved = fl.DDNM(*known(problem), eta=eta).step(x, t, s, generator=seeded(1))
+    assert_close(moved, v.alpha(s) * x0 + v.sigma(s) * (eta * new + 0.8 * old))
+
+
 def affine(sampler, t, s):
     """a, b and |c| of a step x_s = a x + b + c eps in one dimension."""
     x = tensor([0.0], [1.0])
