@@ -73,24 +73,32 @@ class MCGDiff(Sampler):
         runs = Runs.of(len(x), self.particles, x)
         z, log_weights = self._started(x, t[0], generator)
         x, runs = self.spectrum.back(z), runs.weighed(log_weights)
-        held = self._log_potential(z, t[0])  # of each coordinate, where it was held last
+        # of each coordinate, where it was held last; 0 where its noise is above all of the grid's
+        held = torch.where(self._active(t[0]), self._log_potential(z, t[0]), 0.0)
         grid = self._with_taus(t)
         for now, after in zip(grid[:-1], grid[1:], strict=True):
-            mean, std = bridge_kernel(
-                self.prior.schedule, self.prior.denoise(x, now), x, now, after
-            )
-            z = self.spectrum.into(mean)
-            on = self._active(after)
-            ratio = torch.where(on, self._log_potential(z, after, std) - held, 0.0)
-            runs, chosen = runs.weighed(ratio.sum(-1)).resampled(math.inf, generator)
-            z = self._proposed(z[chosen], after, std, generator)
-            x, held = self.spectrum.back(z), held[chosen]
-            held = torch.where(on, self._log_potential(z, after), held)
+            x, held, runs = self._stepped(x, held, runs, now, after, generator)
         if not self.final_weights:
             return Samples(x, t[-1], runs=runs.label)
         last = self.likelihood.log_prob(self.prior.denoise(x, t[-1]))
         runs = runs.weighed(last - torch.where(self.spectrum.seen, held, 0.0).sum(-1))
         return Samples(x, t[-1], runs.shares.log(), runs.label, log_evidence=runs.evidence)
+
+    def _stepped(
+        self, x: State, held: State, runs: Runs, t: Time, s: Time, generator: torch.Generator
+    ) -> tuple[State, State, Runs]:
+        """The particles at s < t, the logs of their potentials, and the runs."""
+        known = self.prior.schedule, self.prior.denoise(x, t), x, t, s
+        mean, std = bridge_kernel(*known)
+        z, on = self.spectrum.into(mean), self._active(s)
+        ratio = torch.where(on, self._log_potential(z, s, std) - held, 0.0)
+        runs, chosen = runs.weighed(ratio.sum(-1)).resampled(math.inf, generator)
+        z = self._proposed(z[chosen], s, std, generator)
+        return (
+            self.spectrum.back(z),
+            torch.where(on, self._log_potential(z, s), held[chosen]),
+            runs,
+        )
 
     def _active(self, t: Time) -> Tensor:
         """Which coordinates are held at t. ``(d,)``."""
