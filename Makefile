@@ -21,7 +21,7 @@ ifdef SEED
 export COURSEWORK_SEED := $(value SEED)
 endif
 
-.PHONY: help setup book pdf test check test-long test-matrix notebooks bench assignments grade rank lab browser clean
+.PHONY: help setup book pdf test check test-long test-matrix test-peers notebooks bench assignments grade rank lab browser clean
 
 help: ## list the commands
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 13
@@ -50,6 +50,10 @@ test-long: $(VENV)/.stamp-test ## what takes too long for every day: all cases, 
 
 test-matrix: $(VENV)/.stamp-test ## tests and notebooks under other processors, Pythons, versions
 	@$(PY) -m tools.matrix $(ROWS)
+
+PEERS := .venv-peers
+test-peers: $(PEERS)/.stamp ## compare with azula and deepinv, in an environment of their own
+	@$(PEERS)/bin/python -m pytest -q -c tests/peers/pytest.ini --rootdir . tests/peers $(STORE)
 
 notebooks: $(VENV)/.stamp-test ## execute the chapters that changed (.md -> .ipynb)
 	@$(PY) tools/execute.py
@@ -81,7 +85,7 @@ browser: ## install Chromium, and by npm what the browser tests need (root, wher
 	@$(PYTHON) tools/browser.py install
 
 clean: ## remove what was built, and the environment
-	rm -rf _build build *.egg-info .pytest_cache .ruff_cache .hypothesis $(VENV)
+	rm -rf _build build *.egg-info .pytest_cache .ruff_cache .hypothesis $(VENV) $(PEERS)
 
 $(PY):
 	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(None if v >= (3, 11) else \
@@ -92,6 +96,14 @@ $(PY):
 $(VENV)/.stamp-%: $(LISTS) | $(PY)
 	@echo "Installing .[$*] into $(VENV) (the first time takes a few minutes)"
 	$(INSTALL) -e ".[$*]"
+	@touch $@
+
+# They require torchvision, whose wheel may be built for another torch: a stand-in is installed for it.
+$(PEERS)/.stamp: $(LISTS) tests/peers/standin/pyproject.toml tests/peers/standin/torchvision.py
+	@echo "Installing .[peers] into $(PEERS) (the first time takes a few minutes)"
+	$(PYTHON) -m venv $(PEERS)
+	$(PEERS)/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt \
+	  ./tests/peers/standin -e ".[peers]" pytest hypothesis beartype
 	@touch $@
 
 # The test extra holds the book extra.

@@ -273,6 +273,37 @@ def failures(errors: Curves, density: tuple[Tensor, Tensor], *, level: float = 0
     return figure
 
 
+def ranks(
+    ecdfs: Mapping[str, Mapping[str, Float[Tensor, "L"]]],
+    band: tuple[Float[Tensor, "L"], Float[Tensor, "L"]],
+    excess: Float[Tensor, "Y"],
+    y: Float[Tensor, "Y"] | None = None,
+) -> Figure:
+    """ECDFs of ranks, ``{check: {sampler: ecdf}}``, less what uniform ranks have, in their band.
+
+    The last panel is the ``excess`` over ``y``, or, without y, over the share of y below it.
+    """
+    for check, lines in ecdfs.items():
+        _named(check, {name: (ecdf, band[0]) for name, ecdf in lines.items()})
+    figure, axes = panels(len(ecdfs) + 1, width=3.6, height=2.8, columns=3)
+    count = len(band[0])
+    even = torch.arange(1, count + 1, dtype=torch.float64) / (count + 1)
+    look = looks([name for lines in ecdfs.values() for name in lines])
+    for axis, (check, lines) in zip(axes, ecdfs.items(), strict=False):
+        axis.fill_between(even, band[0] - even, band[1] - even, color="0.88", linewidth=0)
+        for name, ecdf in lines.items():
+            axis.plot(even, ecdf - even, label=name, **look[name].style)
+        axis.set(title=check, xlabel="rank / draws", ylabel="ECDF - uniform")
+    axes[0].legend(frameon=False)
+    place = torch.linspace(0, 1, len(excess)) if y is None else y
+    heights = excess.sort().values if y is None else excess
+    axes[-1].scatter(place, heights, s=8, linewidths=0, color="0.35")
+    axes[-1].axhline(0.0, color="0.7", linewidth=0.8, zorder=0)
+    xlabel = "share of y" if y is None else "y"
+    axes[-1].set(title="at each y", xlabel=xlabel, ylabel="W1 over exact clouds")
+    return figure
+
+
 def bayes(x: Tensor, prior: Tensor, likelihood: Tensor, posterior: Tensor) -> Figure:
     """Prior, likelihood and posterior over one signal axis; the likelihood is scaled to fit."""
     lines = {

@@ -2,14 +2,20 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
+import torch
 
 from fsps_lite import problems
-from fsps_lite.__main__ import main
+from fsps_lite.cli import main
+from fsps_lite.cli.clouds import read
+from fsps_lite.cli.names import find_methods, find_problem
+from fsps_lite.cli.options import EXAMPLES, parser
 
 ROOT = Path(__file__).parents[1]
 SMALL = ["--n", "40", "--steps", "3"]
@@ -19,7 +25,7 @@ from dataclasses import dataclass
 
 import torch
 
-from fsps_lite import Diffusion, Likelihood, Stepped, euler_maruyama
+from fsps_lite import Diffusion, Likelihood, Stepped, euler_maruyama, problems
 
 
 @dataclass(frozen=True)
@@ -49,6 +55,17 @@ def blind(task):
 
 anonymous = lambda prior, likelihood: prior.score
 number = 3
+
+
+def line():
+    """A problem of one's own."""
+    return problems.gaussian(y=0.5)
+
+
+plane = problems.one_coordinate()
+wants = lambda name: plane
+broken = lambda: 1 / 0
+refused = lambda: problems.gaussian(y="one")
 '''
 
 
@@ -99,7 +116,7 @@ def test_a_lambda_is_called_as_it_is_asked_for(folder, capsys):
 
 
 def test_a_folder_that_cannot_be_written_is_found_before_the_run(folder, capsys, monkeypatch):
-    monkeypatch.setattr("fsps_lite.__main__.compare", lambda *_, **__: pytest.fail("it ran"))
+    monkeypatch.setattr("fsps_lite.cli.commands.compare", lambda *_, **__: pytest.fail("it ran"))
     assert main(["diagnose", "DPS", "--json", "no/out.json", *SMALL]) == 2
     assert "folder that exists" in capsys.readouterr().err
 
@@ -124,11 +141,13 @@ def test_trimodal_is_the_default_problem(folder, capsys):
 @pytest.mark.parametrize("name", ["Half", "anonymous"])
 def test_calibrate_prints_what_it_finds_at_many_measurements(folder, capsys, name):
     few = ["--measurements", "5", "--draws", "4", "--steps", "10", "--seed", "2"]
+    few += ["--json", "o.json"]
     assert main(["calibrate", f"mysampler:{name}", "--problem", "gaussian", *few]) == 0
     out = capsys.readouterr().out
     assert f"{name} on gaussian, at every y" in out
     assert "measurements = 5, draws = 4, steps = 10, seed = 2" in out
     assert "the worst y is" in out
+    assert json.loads((folder / "o.json").read_text())["method"] == name
 
 
 @pytest.mark.parametrize(
@@ -146,6 +165,181 @@ def test_calibrate_says_what_is_wrong_as_diagnose_does(folder, capsys, arguments
     captured = capsys.readouterr()
     assert captured.out == ""
     assert all(word in captured.err for word in words)
+
+
+@pytest.mark.parametrize(("name", "called"), [("line", "gaussian"), ("plane", "one_coordinate")])
+def test_a_problem_of_ones_own_is_a_function_or_a_problem(folder, name, called):
+    assert find_problem(f"mysampler:{name}").name == called
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("mysampler:lien", ["no name in mysampler called 'lien'", "did you mean 'line'?"]),
+        ("mysampler:number", ["must be a Problem, or a function without arguments", "got 3"]),
+        ("mysampler:wants", ["mysampler:wants() raised TypeError", "missing 1 required"]),
+        (
+            "mysampler:broken",
+            ["raised ZeroDivisionError: division by zero (", "mysampler.py, line"],
+        ),
+        ("mysampler:refused", ["raised TypeError: `y` must be", "mysampler.py, line"]),
+        ("nosuch:line", ["cannot import 'nosuch'"]),
+        ("torn:line", ["cannot import 'torn': it raised SyntaxError", "torn.py, line 1"]),
+        ("sad:line", ["cannot import 'sad': it raised RuntimeError: no licence", "sad.py, line 1"]),
+    ],
+)
+@pytest.mark.usefixtures("unchecked")
+def test_a_problem_that_cannot_be_made_is_one_sentence(folder, capsys, name, words):
+    (folder / "torn.py").write_text("x = (")
+    (folder / "sad.py").write_text("raise RuntimeError('no licence')")
+    assert main(["diagnose", "DPS", "--problem", name, *SMALL]) == 2
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert captured.err.count("\n") == 1
+    assert all(word in captured.err for word in words), captured.err
+
+
+def test_compare_prints_methods_side_by_side_and_saves_each(folder, capsys, monkeypatch):
+    monkeypatch.setattr("fsps_lite.Report.save_html", lambda self, path: path.write_text("page"))
+    names = ["mysampler:anonymous", "mysampler:blind"]
+    options = ["--problem", "gaussian", "--out", "new/reports", *SMALL]
+    assert main(["compare", *names, *options]) == 0
+    out = capsys.readouterr().out
+    assert "2 methods on gaussian (n = 40, steps = 3, seed = 0)" in out
+    head = next(line for line in out.splitlines() if "truth" in line)
+    assert head.split() == ["anonymous", "blind", "exact", "truth"]
+    (score_row,) = (line for line in out.splitlines() if line.startswith("path KL"))
+    assert re.fullmatch(r"path KL \(nats\) +\d\S* ± \S+ +(\* +)?- +0 +0", score_row)
+    assert "- blind: missing, as a step has no score" in out
+    files = {path.name for path in (folder / "new" / "reports").iterdir()}
+    assert files == {f"{n}.{e}" for n in ("anonymous", "blind") for e in ("html", "json")}
+    assert json.loads((folder / "new/reports/blind.json").read_text())["method"] == "blind"
+
+
+def test_two_methods_of_one_name_are_told_apart_by_their_modules(folder):
+    (folder / "other.py").write_text("from mysampler import Half\n")
+    names = ["mysampler:Half", "other:Half"]
+    assert list(find_methods(["DPS", *names])) == ["DPS", *names]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["DPS", "TMDP"], ["no method called 'TMDP'", "did you mean 'TMPD'?"]),
+        (["DPS", "DPS"], ["'DPS' is named twice"]),
+        (["DPS", "--out", "mysampler.py"], ["--out must name a folder"]),
+        (["DPS", "--out", ""], ["--out must name a folder that can be written, got ''"]),
+        (["DPS", "TMPD", "--n", "0"], ["`n` must be a whole number above 0", "got 0"]),
+    ],
+)
+@pytest.mark.usefixtures("unchecked")
+def test_compare_says_what_is_wrong_as_diagnose_does(folder, capsys, arguments, words):
+    assert main(["compare", *arguments]) == 2
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert all(word in captured.err for word in words)
+
+
+@pytest.fixture
+def cloud(folder):
+    """Draws of the posterior of `gaussian`, stored in every way."""
+    drawn = problems.gaussian().posterior.sample(
+        60, 0.0, generator=torch.Generator().manual_seed(0)
+    )
+    x, weights, runs = drawn.numpy(), np.zeros(60), np.arange(60) % 20
+    np.save("plain.npy", x)
+    np.save("single.npy", x.astype(np.float32))
+    np.savez("unnamed.npz", x)
+    np.savez("named.npz", x=x, log_weights=weights, runs=runs)
+    torch.save(drawn, "plain.pt")
+    torch.save({"x": drawn, "runs": torch.arange(60) % 20}, "named.pt")
+    np.savetxt("plain.csv", x)
+    head, rows = "a, runs, log_weights", np.column_stack([x, runs, weights])
+    np.savetxt("named.csv", rows, delimiter=",", header=head, comments="")
+    return x
+
+
+PLAIN = ["plain.npy", "single.npy", "unnamed.npz", "plain.pt", "plain.csv"]
+
+
+@pytest.mark.parametrize("file", [*PLAIN, "named.npz", "named.pt", "named.csv"])
+def test_samples_of_a_file_are_read_as_they_were(cloud, file):
+    found = read(file, dtype=torch.float64)
+    tolerance = 2**-24 if file == "single.npy" else 0.0  # half a unit of float32's last place
+    assert np.all(abs(found.x.numpy() - cloud) <= tolerance * abs(cloud))
+    assert (found.runs is None) == (file in PLAIN)
+    if found.runs is not None:
+        assert found.runs.tolist() == [i % 20 for i in range(60)]
+    if found.log_weights is not None:
+        assert found.log_weights.tolist() == [0.0] * 60
+    assert (found.log_weights is None) == (file not in ("named.npz", "named.csv"))
+
+
+def test_samples_are_compared_and_the_report_is_saved(cloud, folder, capsys):
+    options = [
+        "--problem",
+        "mysampler:line",
+        "--time",
+        "0.01",
+        "--json",
+        "o.json",
+    ]
+    assert main(["samples", "named.csv", *options, "--seed", "3"]) == 0
+    assert "named on gaussian (n = 60, seed = 3)" in capsys.readouterr().out
+    assert json.loads((folder / "o.json").read_text())["settings"]["seed"] == 3
+
+
+@pytest.mark.parametrize(
+    ("file", "holds", "words"),
+    [
+        ("plainn.npy", None, ["no file in '.' called 'plainn.npy', did you mean 'plain.npy'?"]),
+        ("no/x.npy", None, ["no file in 'no' called 'x.npy'"]),
+        ("x.txt", "1", ["'x.txt' must end in .npy, .npz, .pt, .csv"]),
+        ("x.npy", "junk", ["cannot read 'x.npy': it is no such file, or holds Python objects"]),
+        ("x.npz", "junk", ["cannot read 'x.npz'"]),
+        ("x.pt", "junk", ["cannot read 'x.pt'"]),
+        ("x.csv", "", ["cannot read 'x.csv': line 1 is not a row of some numbers"]),
+        ("x.csv", "1,2\n3", ["line 2 is not a row of 2 numbers"]),
+        ("x.csv", "x\n1\ntwo", ["line 3 is not a row of 1 numbers"]),
+        ("x.csv", "x,runs\n1,0.5\n2,1", ["the runs are not whole numbers"]),
+        ("x.csv", "runs\n1\n2", ["it has no column of x"]),
+        ("x.csv", "1,2\n3,4", ["must have shape (*batch, 1)", "got (2, 2)"]),
+        ("flat.npy", None, ["`x` must have shape (n, d), got (60,)"]),
+        ("whole.npy", None, ["`x` must have a floating dtype, got torch.int64"]),
+        ("odd.npz", None, ["must name 'x', and may name", "got 'x', 'y'"]),
+        ("short.npz", None, ["`log_weights` must have shape (60,), got (3,)"]),
+        ("problem.pt", None, ["it is no such file, or holds Python objects"]),
+        ("numbers.pt", None, ["it holds neither a tensor nor a dictionary of tensors"]),
+    ],
+)
+@pytest.mark.usefixtures("unchecked")
+def test_a_file_that_holds_no_samples_is_one_sentence(cloud, capsys, file, holds, words):
+    np.save("flat.npy", cloud[:, 0])
+    np.save("whole.npy", np.ones((5, 1), int))
+    np.savez("odd.npz", x=cloud, y=cloud)
+    np.savez("short.npz", x=cloud, log_weights=np.zeros(3))
+    torch.save(problems.gaussian(), "problem.pt")
+    torch.save([1.0], "numbers.pt")
+    if holds is not None:
+        Path(file).write_text(holds)
+    assert main(["samples", file, "--problem", "gaussian"]) == 2
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert captured.err.count("\n") == 1
+    assert all(word in captured.err for word in words), captured.err
+
+
+def test_every_example_of_the_help_is_taken_by_the_parser(capsys):
+    told = parser().format_help()
+    assert "A .npy file" not in told  # it stands with the command that reads one
+    examples = [line.split()[3:] for line in told.splitlines() if line.startswith("    python -m")]
+    assert {words[0] for words in examples} == set(EXAMPLES)
+    assert all(parser().parse_args(words).command == words[0] for words in examples)
+    assert parser().parse_args(["diagnose", "DPS", "--html", "o.html"]).report == "o.html"
+    with pytest.raises(SystemExit) as ended:
+        main(["samples", "--help"])
+    assert ended.value.code == 0
+    assert "particles.npz --problem mymodule:make" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

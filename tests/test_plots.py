@@ -39,6 +39,7 @@ FIGURES = {
         {"left": {"a": (T, T), "b": (T, 2 * T)}, "right": {"b": (T, 3 * T)}}, ylabel="ratio"
     ),
     "failures": lambda: plots.failures({"a": (X, BUMP), "b": (X, 2 * BUMP)}, (X, BUMP)),
+    "ranks": lambda: plots.ranks({"x": {"a": T, "exact": 2 * T}}, (T - 1, T + 1), BUMP, X),
     "bayes": lambda: plots.bayes(X, BUMP, 5 * BUMP, 2 * BUMP),
     "maps": lambda: plots.maps({"truth": MAP, "other": MAP}, T, X),
     "paths": lambda: plots.paths(T, PATH, shown=7, title="paths"),

@@ -13,15 +13,21 @@ from torch import Tensor
 from fsps_lite import checks
 from fsps_lite.denoising import SMALLEST, DenoisingPosterior
 from fsps_lite.engine import attention, precision
-from fsps_lite.engine.attention import Attended, Keys
+from fsps_lite.engine.attention import Attended, Indices, Keys
+from fsps_lite.engine.covariances import along_cov, summed_moments, unpacked
 from fsps_lite.engine.draws import pick
-from fsps_lite.engine.runs import attend_in_runs, exponentials
+from fsps_lite.engine.runs import (
+    HANDFUL,
+    SMALLEST_MASS,
+    attend_in_runs,
+    exponentials,
+    heavy,
+)
 from fsps_lite.types import LogDensity, Scale, State
 
 BLOCK = 4096  # atoms that are turned to float64 at a time
 FEW = 2**20  # weights, of all rows: they are kept from the mean to the covariance
 KEPT = 2**23  # numbers: of more, a second copy in memory costs more than to make it anew
-PAIRS = 256  # products of two coordinates of y in memory at a time, for each atom of a block
 
 
 class Centred:
@@ -80,10 +86,10 @@ class Centred:
         return (block.double() - self.centre for block in self.atoms.split(BLOCK))
 
     def question(
-        self, x: State, log_weights: Float[Tensor, "N"], alpha: Scale, sigma: Scale
-    ) -> tuple[State, Float[Tensor, "N"]]:
+        self, x: State, log_weights: Float[Tensor, "*Y N"], alpha: Scale, sigma: Scale
+    ) -> tuple[State, Float[Tensor, "*Y N"]]:
         """Queries and bias, of which queries keys' + bias are the logits of ``x``."""
-        bias = log_weights.double().log_softmax(0) - 0.5 * (alpha / sigma) ** 2 * self.squares
+        bias = log_weights.double().log_softmax(-1) - 0.5 * (alpha / sigma) ** 2 * self.squares
         return (x - alpha * self.centre).mul_(alpha / sigma**2), bias
 
 
@@ -98,7 +104,7 @@ class Converted:
     def __len__(self) -> int:
         return len(self.atoms)
 
-    def __getitem__(self, rows: slice) -> Float[Tensor, "n d"]:
+    def __getitem__(self, rows: Indices) -> Float[Tensor, "n d"]:
         return (self.atoms[rows].double() - self.centre).to(self.dtype)
 
 
@@ -107,7 +113,7 @@ class AtomPosterior(DenoisingPosterior):
     """An atom, by the softmax of the logits; in float32 inside, all or the values, where it may."""
 
     centred: Centred
-    log_weights: Float[Tensor, "N"]
+    log_weights: Float[Tensor, "*Y N"]
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -140,7 +146,7 @@ class AtomPosterior(DenoisingPosterior):
         mean, answers = self._attended.mean, []
         for rows, columns in self._weights(keys):
             m, a = mean[rows], along[rows]
-            parts = (_weighted(w, keys[atoms], a, m) for atoms, w in columns)
+            parts = (along_cov(w, keys[atoms], a, m) for atoms, w in columns)
             answers.append(sum(parts, m.new_zeros(())))
         return torch.cat(answers).double().reshape(self.x.shape)
 
@@ -151,7 +157,7 @@ class AtomPosterior(DenoisingPosterior):
         In float64, because the square of the mean is subtracted from a mean of squares.
         """
         seen = self.centred.products(matrix.double())
-        parts = [_moments(seen, columns) for _, columns in self._weights(self._keys)]
+        parts = [summed_moments(seen, columns) for _, columns in self._weights(self._keys)]
         first, second = (torch.cat(part) for part in zip(*parts, strict=True))
         m = len(matrix)
         return unpacked(first, second).reshape(*self.x.shape[:-1], m, m)
@@ -191,6 +197,8 @@ class AtomPosterior(DenoisingPosterior):
     @property
     def arithmetic_of_values(self) -> torch.dtype:
         """What the weights, and the averages by them, are computed in."""
+        if self.arithmetic != torch.float64:
+            return self.arithmetic
         return precision.of_values(*self._kind, self.centred.largest, self.alpha, self.sigma)
 
     @property
@@ -216,60 +224,23 @@ class AtomPosterior(DenoisingPosterior):
 
     def _few(self, keys: Tensor) -> bool:
         """Whether all weights are few enough to be kept for the covariance too."""
-        few = len(keys) >= precision.FEW and keys.shape[-1] >= precision.WIDE
-        few &= keys.dtype == torch.float64 and 0 < len(keys) * self._question[0].shape[0] <= FEW
+        wide = len(keys) >= precision.FEW and keys.shape[-1] >= precision.WIDE
+        few = (wide or len(keys) <= HANDFUL) and keys.dtype == torch.float64
+        few &= 0 < len(keys) * len(self._question[0]) <= min(FEW, attention.BLOCK)
         return few and attention.plain(self._question[0], keys, self._question[1])
 
     @cached_property
     @attention.flushed()
-    def _few_attended(self) -> tuple[Float[Tensor, "B N"], Attended]:
-        """p(atom | x_t = x) of all rows at once, and the answer."""
+    def _few_attended(self) -> tuple[tuple[Indices, Float[Tensor, "B n"]], Attended]:
+        """p(atom | x_t = x) of all rows at once, of the atoms that count; and the answer."""
         (queries, bias), keys = self._question, self.centred.keys(torch.float64)[:]
         weights, mass, top = exponentials(queries, keys, bias)
-        weights.mul_(1 / mass)
-        return weights, Attended(weights @ keys, (mass.log() + top).squeeze(-1))
+        some = heavy(weights) if keys.shape[-1] >= precision.WIDE else slice(None)
+        weights = weights[:, some].mul_(1 / mass.clamp(min=SMALLEST_MASS))
+        return (some, weights), Attended(weights @ keys[some], (mass.log() + top).squeeze(-1))
 
-    def _weights(self, keys: Keys) -> Iterator[tuple[slice, Iterator[tuple[slice, Tensor]]]]:
+    def _weights(self, keys: Keys) -> Iterator[tuple[slice, Iterator[tuple[Indices, Tensor]]]]:
         queries, bias = self._question
         if "_few_attended" in vars(self):
-            return iter([(slice(None), iter([(slice(None), self._few_attended[0])]))])
+            return iter([(slice(None), iter([self._few_attended[0]]))])
         return attention.weights(queries, keys, bias, self._attended.log_sum)
-
-
-def _weighted(w: Tensor, keys: Tensor, v: Tensor, mean: Tensor) -> Tensor:
-    """sum_i w_i (k_i - mean) (k_i - mean).v over the atoms of one block."""
-    share = (v @ keys.mT).sub_((v * mean).sum(-1, keepdim=True)).mul_(w)
-    return share @ keys - share.sum(-1, keepdim=True) * mean
-
-
-def _moments(
-    seen: Float[Tensor, "m N"], columns: Iterator[tuple[slice, Tensor]]
-) -> tuple[Float[Tensor, "b m"], Float[Tensor, "b pairs"]]:
-    """Means of the rows of ``seen``, and of their products, under the weights of each point."""
-    mass = first = second = seen.new_zeros(())
-    for atoms, w in columns:
-        w = w.double()
-        means, squares = moments(seen[:, atoms], w)
-        mass, first, second = mass + w.sum(-1, keepdim=True), first + means, second + squares
-    return first / mass, second / mass
-
-
-def moments(
-    seen: Float[Tensor, "m n"], w: Float[Tensor, "b n"]
-) -> tuple[Float[Tensor, "b m"], Float[Tensor, "b pairs"]]:
-    """sum_i w_i y_i and, of each pair of coordinates of y once, sum_i w_i y_i y_i'."""
-    i, j = torch.triu_indices(len(seen), len(seen), device=seen.device)
-    chunks = zip(i.split(PAIRS), j.split(PAIRS), strict=True)
-    squares = [w @ seen[a].mul_(seen[b]).mT for a, b in chunks]
-    return w @ seen.mT, torch.cat(squares, dim=-1)
-
-
-def unpacked(
-    first: Float[Tensor, "b m"], second: Float[Tensor, "b pairs"]
-) -> Float[Tensor, "b m m"]:
-    """The covariances of means and of products: of each pair of coordinates once."""
-    m = first.shape[-1]
-    i, j = torch.triu_indices(m, m, device=first.device)
-    pair = i.new_zeros(m, m)
-    pair[i, j] = pair[j, i] = torch.arange(len(i), device=first.device)
-    return (second - first[:, i] * first[:, j])[:, pair]

@@ -22,6 +22,8 @@ FEW = 2**14  # logits of few atoms, for which one block is better than several
 DENORMAL = torch.tensor(2.0**-1074, dtype=torch.float64, device="cpu")
 ROWS = 256  # of a block, at most: enough for a matrix product to be fast
 
+Indices = Tensor | slice  # of atoms
+
 
 @runtime_checkable
 class Keys(Protocol):
@@ -29,7 +31,7 @@ class Keys(Protocol):
 
     def __len__(self) -> int: ...
 
-    def __getitem__(self, rows: slice, /) -> Tensor: ...
+    def __getitem__(self, rows: Indices, /) -> Tensor: ...
 
 
 @dataclass(frozen=True)

@@ -26,6 +26,16 @@ def pick_many(
     return _found(edges, u * edges[-1])
 
 
+def pick_each(
+    log_weights: Float[Tensor, "Y K"], n: int, generator: torch.Generator
+) -> Int[Tensor, "n Y"]:
+    """``n`` indices of each set of weights, with replacement."""
+    edges = log_weights.double().softmax(-1).cumsum(-1)
+    shape, device = (len(edges), n), generator.device
+    u = torch.rand(shape, generator=generator, dtype=torch.float64, device=device)
+    return _found(edges, u * edges[:, -1:]).mT
+
+
 def _found(edges: Tensor, u: Tensor) -> Tensor:
     """The first index whose edge lies above u, so that no weight is no chance."""
     place = torch.searchsorted(edges, u, right=True)

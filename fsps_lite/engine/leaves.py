@@ -27,8 +27,7 @@ class Leaves:
     Places are about ``centre``. z(v) = (P'v, |v - P P'v|), P the orthonormal ``directions``, lies
     in the box from ``low[b]`` to ``high[b]`` for each atom v of leaf b, and v in the ball of
     ``radii[b]`` about ``centres[b]``. ``log_masses`` are those of normalised weights, and add up to
-    1. An atom of no weight is in no leaf. ``largest`` is the largest coordinate of an atom from
-    the centre of its leaf.
+    1. An atom of no weight is in no leaf.
     """
 
     order: Int[Tensor, "A"]
@@ -39,7 +38,6 @@ class Leaves:
     high: Float[Tensor, "L z"]
     centres: Float[Tensor, "L d"]
     radii: Float[Tensor, "L"]
-    largest: Float[Tensor, "L"]
     log_weights: Float[Tensor, "A"]
     log_masses: Float[Tensor, "L"]
 
@@ -56,13 +54,13 @@ class Leaves:
         seen, log_w = seen[index], log_w[index]
         boxes = [torch.stack(seen[a:b].aminmax(dim=0)) for a, b in ends]
         rests = (atoms[index[a:b]].detach().double() - centre for a, b in ends)
-        centres, radii, largest = _balls(rests, len(ends), centre)
+        centres, radii = _balls(rests, len(ends), centre)
         masses = torch.stack([log_w[a:b].logsumexp(0) for a, b in ends])
         low, high = torch.stack(boxes, 1)
         slack = SLACK * torch.maximum(-low, high).max()
         sides = (low - slack).float(), (high + slack).float()
         radii = radii * (1 + SLACK) + slack
-        return cls(index, edges, centre, directions, *sides, centres, radii, largest, log_w, masses)
+        return cls(index, edges, centre, directions, *sides, centres, radii, log_w, masses)
 
     def __len__(self) -> int:
         return len(self.edges) - 1
@@ -93,19 +91,17 @@ def _seen(places: Float[Tensor, "n d"], directions: Float[Tensor, "d k"]) -> Flo
     return torch.cat([along, across.unsqueeze(-1)], -1)
 
 
-def _balls(rests: Iterator[Tensor], count: int, like: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Of each part: the mean, the distance of the furthest, and the largest coordinate from it.
+def _balls(rests: Iterator[Tensor], count: int, like: Tensor) -> tuple[Tensor, Tensor]:
+    """Of each part: the mean, and the distance of the furthest from it.
 
     Written into tensors that are there before: small ones that stay, between large ones that come
     and go, leave holes in the memory.
     """
-    centres, sizes = like.new_empty(count, len(like)), like.new_empty(2, count)
+    centres, radii = like.new_empty(count, len(like)), like.new_empty(count)
     for k, rest in enumerate(rests):
         torch.mean(rest, 0, out=centres[k])
-        apart = rest.sub_(centres[k]).abs_()
-        sizes[1, k] = apart.max()
-        sizes[0, k] = apart.square_().sum(-1).max().sqrt()
-    return centres, sizes[0], sizes[1]
+        radii[k] = rest.sub_(centres[k]).square_().sum(-1).max().sqrt()
+    return centres, radii
 
 
 def _parted(

@@ -18,17 +18,17 @@ from fsps_lite.types import LogDensity, State
 class Components:
     """Gaussians by their principal directions: variances ``(K, d)`` along ``vectors``, in float64.
 
-    A variance may be 0.
+    A variance may be 0. For many posteriors of one prior, log-weights and means have a batch of y.
     """
 
-    log_weights: Float[Tensor, "K"]
-    means: Float[Tensor, "K d"]
+    log_weights: Float[Tensor, "*Y K"]
+    means: Float[Tensor, "*Y K d"]
     variances: Float[Tensor, "K d"]
     vectors: Float[Tensor, "K d d"]
 
     @classmethod
     def of(
-        cls, log_weights: Float[Tensor, "K"], means: Float[Tensor, "K d"], covs: Tensor
+        cls, log_weights: Float[Tensor, "*Y K"], means: Float[Tensor, "*Y K d"], covs: Tensor
     ) -> "Components":
         """Those of covariances ``(K, d, d)``; what rounding alone has left of a variance is 0.
 
@@ -103,7 +103,7 @@ class MixturePosterior(DenoisingPosterior):
         """log w_k + log N(x; alpha mean_k, alpha^2 cov_k + sigma^2 I)."""
         squares = self._rotated**2 / self._variances
         log_norm = (2 * math.pi * self._variances).log().sum(-1)
-        return self.components.log_weights.log_softmax(0) - 0.5 * (squares.sum(-1) + log_norm)
+        return self.components.log_weights.log_softmax(-1) - 0.5 * (squares.sum(-1) + log_norm)
 
     @cached_property
     def _means(self) -> Float[Tensor, "*batch K d"]:

@@ -16,6 +16,7 @@ from fsps_lite.engine import attention, precision
 from fsps_lite.engine.atoms import AtomPosterior, Centred
 from fsps_lite.engine.draws import pick
 from fsps_lite.engine.pruned import PrunedPosterior, pays
+from fsps_lite.engine.smooth import SmoothPosterior, smooth
 from fsps_lite.engine.tree import planted
 from fsps_lite.types import LogDensity, Scale, State
 
@@ -132,12 +133,14 @@ def known(
 ) -> DenoisingPosterior:
     """What is known of an atom: by products, or by differences where products cancel.
 
-    Of many atoms by those alone that may count, where that pays.
+    Of many atoms by those alone that may count, or of the line by few places, where that pays.
     """
     checks.number("sigma", sigma, "prior.denoise(x, alpha=0.8, sigma=0.6)", least=0.0)
     sizes = centred.size, centred.radius
     if sigma >= SMALLEST and precision.cancels(*sizes, alpha, sigma):
         return NearAtoms(x, alpha, sigma, centred, log_weights)
+    if sigma >= SMALLEST and smooth(x, alpha, sigma, centred):
+        return SmoothPosterior(x, alpha, sigma, centred, log_weights)
     if sigma >= SMALLEST and pays(x, alpha, sigma, centred, log_weights):
         tree = planted(centred, log_weights)
         return PrunedPosterior(x, alpha, sigma, centred, log_weights, tree)

@@ -10,18 +10,19 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from fsps_lite import checks
-from fsps_lite.engine import attention, precision
-from fsps_lite.engine.atoms import AtomPosterior, Centred, _weighted, moments, unpacked
+from fsps_lite.engine import attention
+from fsps_lite.engine.atoms import AtomPosterior, Centred
 from fsps_lite.engine.attention import Attended, attend
 from fsps_lite.engine.bounds import bounds
+from fsps_lite.engine.covariances import along_cov, moments, unpacked
 from fsps_lite.engine.leaves import LEAF
-from fsps_lite.engine.runs import LOG2_E, Running, weighed
+from fsps_lite.engine.runs import LOG2_E, PRUNED, Running, weighed
 from fsps_lite.engine.tree import Tree
 from fsps_lite.types import Scale, State
 
 NATS = 40.0  # all leaves that are skipped have a share below e^-40, together
 MOST = 0.7  # of all pairs of a point and a leaf: where more matter, the sum over all is faster
-FEWEST = 2**14  # atoms: of fewer, the sum over all is faster, and its digits stay what they were
+FEWEST = PRUNED  # atoms: of fewer, the sum over all is faster, and its digits stay what they were
 WORK = 2**12  # rows of x times (d + 16), from which a tree is repaid by the run that plants it
 ROWS = 2048  # points at a time, of each of which the bounds of all leaves are in memory
 
@@ -76,7 +77,7 @@ class PrunedPosterior(AtomPosterior):
                 self.tree.keys(leaf, torch.float64),
                 mean[rows] - self.tree.leaves.centres[leaf],
             )
-            answer.index_add_(0, rows, _weighted(share, keys, along[rows], m))
+            answer.index_add_(0, rows, along_cov(share, keys, along[rows], m))
         return answer.reshape(self.x.shape)
 
     @attention.flushed()
@@ -148,13 +149,11 @@ class PrunedPosterior(AtomPosterior):
     def _asked(self, leaf: int, rows: Int[Tensor, "r"]) -> Attended:
         """What the atoms of one leaf say to some rows: the mean, and log sum w exp(-|.|^2/2s^2)."""
         queries, fall, bias = self._leaf_question(leaf, rows)
-        dtype, values = self._dtypes[leaf]
-        keys = self.tree.keys(leaf, dtype)
-        if dtype != torch.float64:
-            part = attend(queries.to(dtype), keys, keys, bias)
+        keys = self.tree.keys(leaf, self.arithmetic)
+        if self.arithmetic == torch.float64:
+            part = weighed(queries, keys, keys, bias, sparse=True)
         else:
-            single = values != dtype
-            part = weighed(queries, keys, self.tree.keys(leaf, values) if single else keys, bias)
+            part = attend(queries.to(self.arithmetic), keys, keys, bias)
         return Attended(part.mean.double() + self.tree.leaves.centres[leaf], part.log_sum + fall)
 
     def _leaf_question(self, leaf: int, rows: Int[Tensor, "r"]) -> tuple[Tensor, Tensor, Tensor]:
@@ -180,14 +179,6 @@ class PrunedPosterior(AtomPosterior):
     def _centres(self) -> Float[Tensor, "L d"]:
         return self.alpha * self.tree.leaves.centres
 
-    @cached_property
-    def _dtypes(self) -> list[tuple[torch.dtype, torch.dtype]]:
-        """The arithmetic of the logits of each leaf, and of its values about its own centre."""
-        room = precision.room_for_values(*self._kind, self.alpha, self.sigma)
-        values = {True: torch.float32, False: torch.float64}
-        logits = self.arithmetic
-        return [(logits, values[one]) for one in (self.tree.leaves.largest <= room).tolist()]
-
 
 def pays(
     x: State, alpha: Scale, sigma: Scale, centred: Centred, log_weights: Float[Tensor, "N"]
@@ -203,9 +194,14 @@ def pays(
     learning = any(part.requires_grad for part in (x, centred.atoms, log_weights))
     if checks.transformed(x) or (learning and torch.is_grad_enabled()):
         return False
+    nats, asked = 2 * float(alpha * centred.radius / sigma) ** 2, NATS + math.log(count / LEAF)
+    return nats > asked or nats + _spread(log_weights) > asked
+
+
+def _spread(log_weights: Float[Tensor, "N"]) -> float:
+    """The largest less the smallest of those that are not -inf."""
     alive = log_weights[log_weights > -torch.inf]
-    nats = 2 * float(alpha * centred.radius / sigma) ** 2 + float(alive.max() - alive.min())
-    return nats > NATS + math.log(count / LEAF)
+    return float(alive.max() - alive.min())
 
 
 def _kept(upper: Float[Tensor, "r L"], log_sum: Float[Tensor, "r"]) -> Bool[Tensor, "r L"]:

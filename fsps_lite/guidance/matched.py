@@ -51,7 +51,7 @@ class MatchedGaussian(Guidance):
         measurements.
         """
         spread = transported(self.likelihood, self.assumed_cov(at, t), at.x)
-        m = len(self.likelihood.y)
+        m = self.likelihood.noise.size
         return self.likelihood.y.new_zeros(m, m) if spread is None else spread
 
     def treated(self, spread: Float[Tensor, "*#batch m m"]) -> Float[Tensor, "*#batch m m"]:
@@ -127,7 +127,7 @@ def _weighed(
     By a Cholesky factor for at most DIRECT measurements, else by conjugate gradients.
     """
     noise = likelihood.noise
-    if len(likelihood.y) <= DIRECT or _is_zero(V):
+    if noise.size <= DIRECT or _is_zero(V):
         spread = transported(likelihood, V, at.x)
         return noise.solve(residual, None if spread is None else treated(spread))
     known = _known(likelihood, V, at.x)

@@ -1,6 +1,7 @@
 """Measures of a score, of a path and of a cloud."""
 
 from fsps_lite.measures.beliefs import covariance_ratio, implied_density, implied_spread
+from fsps_lite.measures.classifiers import crossed_variation, told_apart
 from fsps_lite.measures.commitment import ModeHistory, mode_history
 from fsps_lite.measures.coverage import (
     central_ranks,

@@ -14,8 +14,10 @@ from fsps_lite.denoising import DenoisingPosterior
 from fsps_lite.engine.atoms import AtomPosterior, Centred
 from fsps_lite.engine.draws import pick_many
 from fsps_lite.engine.near import known
+from fsps_lite.likelihood import Likelihood, refuse_batch, require_batch
 from fsps_lite.moved import Moved
 from fsps_lite.priors.answers import Answers
+from fsps_lite.priors.many import EmpiricalBatch
 from fsps_lite.types import LogDensity, LogLikelihood, Scale, State, Where
 
 CALL = "Empirical.from_samples(torch.randn(1000, 2, dtype=torch.float64))"
@@ -109,12 +111,22 @@ class Empirical(Answers):
         """Bayes: multiply each weight by p(y | atom). Any object with ``log_prob(x)`` will do."""
         return replace(self, log_weights=self.log_weights + self.log_likelihood(likelihood))
 
+    def condition_each(self, likelihood: Likelihood) -> EmpiricalBatch:
+        """Bayes for a batch of y, ``(Y, m)``: the same atoms, and log-weights ``(Y, N)``.
+
+        Raises TypeError unless the likelihood is a :class:`Likelihood` with a batch of y.
+        """
+        require_batch(likelihood, "prior")
+        log_weights = self.log_weights + likelihood.log_prob_each(self.atoms)
+        return EmpiricalBatch(self.atoms, log_weights, self._centred)
+
     def log_likelihood(self, likelihood: LogLikelihood) -> Tensor:
         """log p(y | atom_i), ``(N,)``; raises where a user's own likelihood answers wrongly."""
         if not isinstance(likelihood, LogLikelihood):
             call = "prior.condition(Likelihood(operator, y, noise_std=0.5))"
             got = type(likelihood).__name__
             raise TypeError(checks.complaint("`likelihood` must have a log_prob(x)", got, call))
+        refuse_batch(likelihood)
         log_prob = likelihood.log_prob(self.atoms)
         call = "prior.condition(likelihood), where likelihood.log_prob(atoms) has shape (N,)"
         checks.floating("likelihood.log_prob(atoms)", log_prob, call)

@@ -1,6 +1,6 @@
 """A prior made of Gaussians: the family in which the truth is known in closed form."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import torch
@@ -12,9 +12,10 @@ from fsps_lite.engine.atoms import Centred
 from fsps_lite.engine.draws import pick_many
 from fsps_lite.engine.mixtures import Components, MixturePosterior
 from fsps_lite.engine.rounds import Round, RoundPosterior
-from fsps_lite.likelihood import Likelihood
+from fsps_lite.likelihood import Likelihood, refuse_batch, require_batch
 from fsps_lite.operators import Linear
 from fsps_lite.priors.answers import Answers
+from fsps_lite.priors.many import MixtureBatch
 from fsps_lite.types import Scale, State, Where
 
 LARGEST = 2**28  # numbers of the covariances of a mixture: 2 GB in float64
@@ -124,6 +125,7 @@ class GaussianMixture(Answers):
         Computed in float64. Raises ValueError for any other operator: the posterior is no mixture.
         """
         _linear(likelihood)
+        refuse_batch(likelihood)
         given, known = likelihood.to(torch.float64), self._components
         noise, operator = given.noise, _linear(given)
         seen = noise.whiten(operator.apply(known.factors.mT)).mT
@@ -134,6 +136,22 @@ class GaussianMixture(Answers):
         return GaussianMixture(log_weights, known.means + shift, (covs + covs.mT) / 2).to(
             self.dtype
         )
+
+    def condition_each(self, likelihood: Likelihood) -> MixtureBatch:
+        """Bayes for a batch of y, ``(Y, m)``: weights and means depend on y, covariances do not.
+
+        Raises TypeError unless y is a batch, and ValueError as :meth:`condition` does.
+        """
+        require_batch(likelihood, "prior")
+        one = self.condition(replace(likelihood, y=likelihood.y[0]))
+        given, known = likelihood.to(torch.float64), self._components
+        noise, operator = given.noise, _linear(given)
+        seen = noise.whiten(operator.apply(known.factors.mT)).mT
+        rest = noise.whiten(given.y.unsqueeze(-2) - operator(known.means))
+        log_p, shift, _ = _updated(known.factors, seen, rest.unsqueeze(-1))
+        log_weights = known.log_weights + log_p + noise.log_prob(torch.zeros_like(given.y[0]))
+        means = known.means + shift
+        return MixtureBatch(log_weights.to(self.dtype), means.to(self.dtype), one.covs)
 
     def _given(self, x: State, alpha: Scale, sigma: Scale) -> MixturePosterior:
         """A mixture again; round components of one width are atoms seen through more noise."""

@@ -1,6 +1,5 @@
 """A density on the line as points with weights, so that sums are integrals, at every sigma."""
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
@@ -13,6 +12,7 @@ from fsps_lite import checks
 from fsps_lite.denoising import DenoisingPosterior
 from fsps_lite.engine import attention
 from fsps_lite.engine.atoms import AtomPosterior
+from fsps_lite.engine.chebyshev import FIT, PLACES, nodes, summed
 from fsps_lite.engine.near import NearPosterior
 from fsps_lite.likelihood import Likelihood
 from fsps_lite.priors.empirical import Empirical
@@ -20,7 +20,6 @@ from fsps_lite.priors.gaussian_mixture import GaussianMixture
 from fsps_lite.priors.panels import NODES, ORDER, WEIGHTS, Panels
 from fsps_lite.types import LogDensity, LogLikelihood, Scale, State
 
-PLACES = 24  # Chebyshev nodes of a piece on which a score is interpolated
 PIECES = 4  # to begin with, at most
 ACCURACY = 1e-9  # what its two highest coefficients may be, over the largest score
 
@@ -28,11 +27,6 @@ SEEN = 7.5  # a panel of that many sigma / alpha holds the kernel to 1e-6; a wid
 REACH, CUTS = 14.0, 14  # how far around x_t it is cut, in sigma / alpha, and into how many pieces
 BORDERS = 12  # of panels, at most, within that reach
 LEAST = 1e-9  # the smallest sigma of a score, as a share of the line
-
-ANGLES = (torch.arange(PLACES, dtype=torch.float64) + 0.5) * math.pi / PLACES
-POWERS = torch.arange(PLACES, dtype=torch.float64)
-FIT = torch.cos(POWERS[:, None] * ANGLES) * 2 / PLACES  # values -> coefficients
-FIT[0] /= 2
 
 
 @dataclass(frozen=True)
@@ -182,20 +176,26 @@ def interpolated(fn: Callable[[Tensor], Tensor], x: Tensor, pieces: int) -> Tens
     """
     low, high = x.aminmax()
     place = (x - low) / (high - low) * pieces
-    used, k = place.floor().clamp(max=pieces - 1).unique(return_inverse=True)
+    used, k = _pieces(place, pieces)
     if not len(x) > 2 * PLACES * len(used):
         return fn(x)
-    fit, powers, cosines = (c.to(x.device) for c in (FIT, POWERS, torch.cos(ANGLES)))
-    nodes = low + (used[:, None] + (1 + cosines) / 2) * (high - low) / pieces
-    values = fn(nodes.flatten()).reshape(-1, PLACES)
-    coefficients = values @ fit.mT
-    angle = (2 * (place - used[k]) - 1).clamp(-1, 1).arccos()
-    y = (coefficients[k] * torch.cos(angle[:, None] * powers)).sum(-1)
+    half = (high - low) / pieces / 2
+    values = fn(nodes(low + (2 * used + 1) * half, half).flatten()).reshape(-1, PLACES)
+    coefficients = values @ FIT.to(x.device).mT
+    y = summed(coefficients, k, 2 * (place - used[k]) - 1)
     rough = coefficients[:, -2:].abs().amax(-1) > ACCURACY * values.abs().max()
     if bool(rough.any()):
         rest = rough[k]
         y[rest] = interpolated(fn, x[rest], 2 * pieces)
     return y
+
+
+def _pieces(place: Float[Tensor, "n"], pieces: int) -> tuple[Tensor, Tensor]:
+    """The pieces that hold a point, and for each point which of them does."""
+    if pieces == 1:
+        return place.new_zeros(1), torch.zeros_like(place, dtype=torch.long)
+    used, k = place.floor().clamp(max=pieces - 1).unique(return_inverse=True)
+    return used, k
 
 
 def line(prior: GaussianMixture, low: float, high: float) -> Line:

@@ -7,7 +7,7 @@ import torch
 
 from fsps_lite import checks
 from fsps_lite.diffusion import Diffusion
-from fsps_lite.likelihood import Likelihood
+from fsps_lite.likelihood import Likelihood, refuse_batch
 from fsps_lite.operators import Linear
 from fsps_lite.partition import Partition
 from fsps_lite.priors import Empirical, GaussianMixture
@@ -60,6 +60,7 @@ class Problem:
         checks.kind("schedule", self.schedule, Schedule, call)
         checks.kind("partition", self.partition, (Partition, type(None)), call)
         if isinstance(self.likelihood, Likelihood):
+            refuse_batch(self.likelihood)
             dtype = self.likelihood.y.dtype
             checks.same_dtype("prior", self.prior.dtype, "y", dtype, call)
 

@@ -47,7 +47,7 @@ def _pull(likelihood: Likelihood, operator: Linear, r: Measurement, var: Scale) 
     """var A' (var A A' + noise_cov)^-1 r, by a factor or, for many measurements, by products."""
     noise = likelihood.noise
     known = operator, torch.as_tensor(var, dtype=r.dtype, device=r.device)
-    if len(likelihood.y) <= DIRECT:
+    if likelihood.noise.size <= DIRECT:
         return var * operator.adjoint(noise.solve(r, projected(*known)))
     u = solved(lambda u: product(*known, u) + noise.cov_product(u), noise.solve, r)
     return var * operator.adjoint(u)
