@@ -3,11 +3,12 @@
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from fsps_lite import moved, problems
-from fsps_lite.datasets import digits
+from fsps_lite import moved, networks, problems
+from fsps_lite.datasets import digits, files, letters, patches
 from fsps_lite.denoising import DenoisingPosterior
 from fsps_lite.diagnosis import (
     Calibration,
+    Decomposition,
     Drawn,
     FailureMap,
     Finding,
@@ -18,6 +19,7 @@ from fsps_lite.diagnosis import (
     Task,
     calibrate,
     compare,
+    decompose,
     diagnose,
     diagnose_samples,
     failure_map,
@@ -71,12 +73,23 @@ from fsps_lite.operators import (
     blur,
     downsample,
     fourier_magnitude,
+    fourier_mask,
     fourier_samples,
     mask,
+    motion_blur,
     projections,
+    saturation,
 )
 from fsps_lite.partition import Partition, mode_weights
-from fsps_lite.priors import Denoiser, Empirical, GaussianMixture, ShardedEmpirical
+from fsps_lite.poisson import PoissonLikelihood
+from fsps_lite.priors import (
+    Denoiser,
+    Empirical,
+    GaussianMixture,
+    ShardedEmpirical,
+    Smoothed,
+    fit_classes,
+)
 from fsps_lite.problems import Problem
 from fsps_lite.samplers import (
     DAPS,
@@ -126,11 +139,12 @@ __version__ = "0.2.0"
 
 # fmt: off
 __all__ = [  # one paragraph for each room
-    "Partition", "Problem", "digits", "problems",
+    "Partition", "Problem", "digits", "files", "letters", "networks", "patches", "problems",
     "Likelihood", "Linear", "Noise", "Nonlinear", "blur", "downsample", "fourier_magnitude",
-    "fourier_samples", "mask", "projections",
+    "fourier_mask", "fourier_samples", "mask", "motion_blur", "PoissonLikelihood", "projections",
+    "saturation",
     "Denoiser", "DenoisingPosterior", "Diffusion", "Empirical", "GaussianMixture",
-    "ShardedEmpirical",
+    "ShardedEmpirical", "Smoothed", "fit_classes",
     "Cosine", "FlowMatching", "Schedule", "VE", "VP",
     "DMPS", "DPS", "DiagonalTMPD", "Guidance", "GuidedUntil", "LGD", "MMPS", "MatchedGaussian",
     "PiGDM", "SDA", "StepDPS", "TMPD", "ZetaDPS", "matched_log_likelihood", "matched_score",
@@ -142,8 +156,9 @@ __all__ = [  # one paragraph for each room
     "covariance_ratio", "early_stopping", "hallucination", "implied_density", "implied_spread",
     "law", "mode_history", "score_error",
     "energy_distance", "mode_weights", "sliced_wasserstein", "total_variation", "wasserstein1",
-    "Calibration", "Drawn", "FailureMap", "Finding", "Report", "Samples", "Scored", "Stepped",
-    "Task", "calibrate", "compare", "diagnose", "diagnose_samples", "failure_map", "sweep",
+    "Calibration", "Decomposition", "Drawn", "FailureMap", "Finding", "Report", "Samples", "Scored",
+    "Stepped", "Task", "calibrate", "compare", "decompose", "diagnose", "diagnose_samples",
+    "failure_map", "sweep",
     "plots", "theory",
 ]
 # fmt: on

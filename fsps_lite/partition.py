@@ -72,6 +72,27 @@ class Partition:
         _check_members("labels", labels, len(names), call, least=0)
         return cls(tuple(names), Nearest(atoms, labels), noun=noun)
 
+    @classmethod
+    def of_components(
+        cls,
+        modes: GaussianMixture,
+        labels: Int[Tensor, "K"],
+        *,
+        names: Sequence[str],
+        noun: str = "label",
+    ) -> "Partition":
+        """The labels of the components of a mixture: a point belongs to the most responsible one.
+
+        ``labels`` are integers from 0, one for each component, and index ``names``; the components
+        of a label are responsible together. Raises ValueError or TypeError where they do not fit.
+        """
+        call = "Partition.of_components(prior, torch.arange(20) // 2, names=list('0123456789'))"
+        checks.kind("modes", modes, GaussianMixture, call)
+        checks.kind("labels", labels, Tensor, call)
+        checks.shape("labels", labels, (len(modes.means),), call)
+        _check_members("labels", labels, len(names), call, least=0)
+        return cls(tuple(names), Responsible(modes, labels.long()), noun=noun)
+
     def members(self, x: Float[Tensor, "n d"]) -> Tensor:
         """``of(x)``, ``(n,)``; raises where it is not one index or -1 for each row of the cloud."""
         checks.floating("x", x, CALL)
@@ -112,12 +133,20 @@ class Partition:
 
 @dataclass(frozen=True)
 class Responsible:
-    """To which component of a mixture each point belongs; -1 where none is responsible."""
+    """To which component of a mixture each point belongs; -1 where none is responsible.
+
+    With ``labels``, one for each component, to which label.
+    """
 
     modes: GaussianMixture
+    labels: Int[Tensor, "K"] | None = None
 
     def __call__(self, x: State) -> Tensor:
         shares = self.modes.responsibilities(x)
+        if self.labels is not None:
+            count = int(self.labels.max()) + 1
+            together = shares.new_zeros(*shares.shape[:-1], count)
+            shares = together.index_add(-1, self.labels.to(shares.device), shares)
         return shares.argmax(-1).where(shares.isfinite().all(-1), -1)
 
 

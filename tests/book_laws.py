@@ -20,7 +20,8 @@ import fsps_lite
 LONGEST_CELL, MEDIAN_CELL = 15, 8  # lines
 PROSE = (1200, 2900)  # words
 EXERCISES = 2
-TOOLS = frozenset({"plots", "widgets"})  # used from the first page on, built by no chapter
+# used from the first page on, or data and networks; built by no chapter
+TOOLS = frozenset({"plots", "widgets", "files", "letters", "networks", "patches"})
 EXAMPLE = 10  # lines of an example on the reference page
 CHAPTERS = Path(__file__).resolve().parent.parent / "book" / "chapters"
 REFERENCE = CHAPTERS.parent / "reference.md"

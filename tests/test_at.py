@@ -37,7 +37,8 @@ T = 0.3
 
 
 def atoms():
-    log_weights, means, _ = random_mixture_parts(3, k=6, d=2)
+    # more than the handful that is answered by products the other way round, in one pass of its own
+    log_weights, means, _ = random_mixture_parts(3, k=40, d=2)
     return Empirical(means.clone(), log_weights)
 
 

@@ -133,6 +133,39 @@ def test_a_report_is_made_under_the_trap_too():
     assert found == expected
 
 
+def of_images():
+    """What is there for images and networks, made before the trap is set, and then asked."""
+    g, net = seeded(0), fl.networks.load()
+    table = fl.networks.Table.of_betas(torch.linspace(1e-4, 0.02, 1000, dtype=torch.float64))
+    eps = fl.networks.eps_prediction(lambda u, k: 0.1 * u, table, (1, 8, 8))
+    flow = fl.networks.flow_prediction(lambda u, t: -u, (1, 8, 8))
+    x = torch.randn(3, 64, generator=g, dtype=torch.float64)
+    prior = fl.Empirical.from_samples(torch.randn(20, 64, generator=g, dtype=torch.float64))
+    dark = torch.full((64,), 9.0, dtype=torch.float64)
+    counts = fl.PoissonLikelihood(fl.motion_blur(8, 3.0, 0.5), dark, 1.0, dark)
+    cut, smooth = fl.saturation(0.5), fl.Smoothed(prior, 0.5)
+
+    def asked():
+        for known in (net, eps, flow, smooth):
+            yield known.denoise(x, 0.8, 0.6)
+            yield known.given(x, 0.8, 0.6).cov_product(x)
+        yield smooth.sample(3, generator=seeded(1))
+        yield from (counts.log_prob(x), counts.simulate(0 * x, generator=seeded(2)), cut(x))
+        yield fl.fourier_mask((2, 6, 5), 0.5, generator=seeded(3)).double()
+
+    return asked
+
+
+def test_nothing_of_images_is_made_on_the_default_device():
+    asked = of_images()
+    expected = list(asked())
+    with torch.device("meta"):
+        found = list(asked())
+    for mine, other in zip(found, expected, strict=True):
+        assert mine.device.type == "cpu"
+        assert torch.equal(mine, other)
+
+
 def test_the_trap_catches():
     with torch.device("meta"), pytest.raises((RuntimeError, NotImplementedError)):
         float(torch.ones(3) @ torch.ones(3, device="cpu"))

@@ -11,6 +11,7 @@ import warnings
 import numpy as np
 import pytest
 import torch
+from scipy.sparse.linalg import cg
 from torch.testing import assert_close
 
 from fsps_lite import (
@@ -587,7 +588,7 @@ def test_tmpd_of_a_denoiser_that_errs_loses_no_particle():
     problem = problems.one_coordinate()
     learned = Diffusion(off_by_a_little(problem.prior), problem.schedule)
     grid = times(problem.schedule, 40)
-    for indefinite, lost in (("clip", False), ("keep", True)):
+    for indefinite, lost in (("step", False), ("diagonal", False), ("clip", False), ("keep", True)):
         score = TMPD(learned, problem.likelihood, indefinite)
         x = problem.schedule.noise(200, 2, generator=seeded(0))
         with warnings.catch_warnings():
@@ -619,5 +620,32 @@ def test_clipping_is_the_nearest_covariance():
 
 def test_a_treatment_that_is_none_is_named(unchecked):
     problem = problems.one_coordinate()
-    with pytest.raises(ValueError, match="`indefinite` must be 'clip' or 'keep'"):
+    with pytest.raises(ValueError, match="`indefinite` must be one of step, clip, diagonal, keep"):
         TMPD(problem.diffusion, problem.likelihood, "drop")
+
+
+@pytest.mark.parametrize("correlated", [False, True])
+def test_one_step_is_that_of_conjugate_gradients(correlated):
+    """By SciPy's iteration, preconditioned by the noise and stopped after the first."""
+    prior, likelihood, _ = plane(2, correlated=correlated)
+    learned = Diffusion(Denoiser(prior.denoise, dim=2), VP())
+    x, A = places(Diffusion(prior, VP()), 0.4, 6)[:6], likelihood.operator.matrix
+    at = learned.at(x, 0.4)
+    noise = likelihood.noise.cov.numpy()
+    inverse = np.linalg.inv(noise)
+    wanted = []
+    for i in range(6):
+        r = (likelihood.y - likelihood.operator(at.mean[i])).numpy()
+        M = at.projected_cov(A)[i].detach().numpy() + noise
+        u, _ = cg((M + M.T) / 2, r, M=inverse, maxiter=1)
+        wanted.append(torch.from_numpy(u))
+    found = TMPD(learned, likelihood, "step").guide(at, 0.4)
+    assert_close(found, at.vjp(torch.stack(wanted) @ A), rtol=1e-9, atol=1e-9)
+
+
+def test_the_diagonal_is_that_of_the_covariance():
+    problem = problems.one_coordinate()
+    method = TMPD(problem.diffusion, problem.likelihood, "diagonal")
+    spread = torch.tensor([[[2.0, 1.0], [3.0, -1.0]]], dtype=torch.float64)
+    wanted = torch.tensor([[[2.0, 0.0], [0.0, 0.0]]], dtype=torch.float64)
+    assert torch.equal(method.treated(spread), wanted)

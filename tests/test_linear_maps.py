@@ -28,9 +28,11 @@ from fsps_lite import (
     ZetaDPS,
     blur,
     downsample,
+    fourier_mask,
     fourier_samples,
     mask,
     matched_score,
+    motion_blur,
     projections,
 )
 from fsps_lite.guidance import conjugate, matched, transport
@@ -60,7 +62,13 @@ OPERATORS = {
     "a periodic blur": lambda shape, seed: blur(shape, 0.9, edges="periodic"),
     "an even kernel": lambda shape, seed: blur(shape, kernel=normal(seed, 2, 4), edges="reflect"),
     "Fourier samples": lambda shape, seed: fourier_samples(some(seed, *shape)),
+    "motion": lambda shape, seed: motion_blur(shape, 0.5 + seed % 5, float(seed), edges="zero"),
     "projections": lambda shape, seed: projections(shape, [0.0, 0.7, 2.0]),
+    "some Fourier samples": lambda shape, seed: fourier_samples(
+        fourier_mask(shape, 0.5, low=seed % 2, generator=seeded(seed))
+        if min(shape[1:]) > 1
+        else some(seed, *shape)
+    ),
 }
 
 

@@ -38,13 +38,47 @@ def test_a_seed_draws_them():
 
 
 def test_there_may_be_a_million():
-    places = patches._seen(8)
-    assert len(places) > 10**6
-    index = torch.randint(len(places), (50,), generator=seeded(0))
-    which, row, column = places[index].mT
-    assert int(which.max()) < 6
-    assert int(row.max()) <= 427 - 8
-    assert int(column.max()) + 8 <= 640 - 64
+    """Each place is another, inside its photograph, and left of the strip or in it."""
+    planes = patches._photographs()
+    assert len(patches.Places(planes, 8, held_out=False)) == 6 * (427 - 7) * (640 - 64 - 7) > 10**6
+    size = torch.arange(9.0)[:, None] * 1000 + torch.arange(70.0)  # each pixel says where it is
+    for held_out, count, columns in ((False, 4, (0, 3)), (True, 62, (6, 67))):
+        places = patches.Places((size, size + 0.5), 3, held_out=held_out)
+        cut = places.cut(torch.arange(len(places)))
+        assert len(places) == len(cut.unique(dim=0)) == 2 * 7 * count
+        assert set((cut[:, 0] // 1000).tolist()) == set(range(7))
+        assert (cut[:, 0] % 1000).floor().aminmax() == columns
+        assert_close(cut[:, 5] - cut[:, 0], torch.full((len(cut),), 1002.0))
+
+
+def test_they_may_lie_in_a_file(tmp_path):
+    one, other = patches.load(2000, side=5, file=tmp_path / "p.bin"), patches.load(2000, side=5)
+    assert torch.equal(one.images, other.images)
+    assert (tmp_path / "p.bin").stat().st_size == 4 * 2000 * 25
+    stored = torch.frombuffer(bytearray((tmp_path / "p.bin").read_bytes()), dtype=torch.float32)
+    assert torch.equal(stored.reshape(2000, 25), other.images)
+    with pytest.raises(FileExistsError, match="`file` must not exist yet"):
+        patches.load(10, file=tmp_path / "p.bin")
+
+
+def test_pictures_of_your_own_will_do():
+    g = seeded(0)
+    own = [torch.rand(20, 90, generator=g), torch.randint(256, (15, 80, 3), generator=g)]
+    data = patches.load(50, side=16, seed=2, pictures=own[:1])
+    windows = own[0].unfold(0, 16, 1).unfold(1, 16, 1)
+    for image in data.brightness(data.images[:5]):
+        assert bool(((windows - image).abs().amax((-1, -2)) < 1e-5).any())
+    assert patches.load(50, side=4, pictures=own).images.shape == (50, 16)
+
+
+def test_those_of_scikit_image_will_do_or_a_sentence_says_what_is_missing():
+    try:
+        import skimage  # noqa: F401
+    except ImportError:
+        with pytest.raises(ImportError, match="scikit-image, which is not installed"):
+            patches.scikit_image()
+    else:
+        assert len(patches.load(50, pictures=patches.scikit_image()).images) == 50
 
 
 @pytest.mark.usefixtures("unchecked")
@@ -55,6 +89,9 @@ def test_there_may_be_a_million():
         (lambda: patches.load(0), "`count` must be a whole number above 0"),
         (lambda: patches.load(10, side=65), "`side` must be a whole number above 0 and at most 64"),
         (lambda: patches.load(1), "patches of one brightness have no scale"),
+        (lambda: patches.load(9, pictures=[]), "`pictures` must hold a picture"),
+        (lambda: patches.load(9, pictures=[torch.rand(9, 71)]), "72 columns or more"),
+        (lambda: patches.load(9, pictures=[torch.rand(1, 3, 9, 99)]), "each of `pictures` must"),
         (lambda: patches.load(9).brightness(torch.zeros(3, 63)), "`image` must have shape"),
     ],
 )

@@ -1,10 +1,13 @@
-"""Patches of two photographs as a prior: real images, of any small size, up to a million of them.
+"""Patches of photographs as a prior: real images, of any small size, up to millions of them.
 
-The photographs ship with scikit-learn, so that nothing is downloaded.
+The photographs ship with scikit-learn, and more of them with scikit-image, so that nothing is
+downloaded. Pictures of your own will do too.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
+from pathlib import Path
 
 import torch
 from jaxtyping import Float, Int
@@ -15,7 +18,10 @@ from fsps_lite.priors import Empirical
 
 HELD_OUT = 1000  # patches that nobody has seen
 STRIP = 64  # columns on the right of each photograph, of which those are cut
+ROWS = 2**16  # patches that are cut at a time
+IN_SKIMAGE = ("astronaut", "brick", "camera", "chelsea", "coffee", "grass", "gravel", "rocket")
 CALL = "patches.load(100_000, side=8)"
+CALL_OWN = "patches.load(1000, pictures=[torch.rand(200, 300), torch.rand(200, 300, 3)])"
 
 
 @dataclass(frozen=True)
@@ -46,57 +52,128 @@ class Patches:
         return (self.scale * image + self.mean).reshape(*image.shape[:-1], self.side, self.side)
 
 
-def load(count: int = 100_000, *, side: int = 8, seed: int = 0) -> Patches:
+def load(
+    count: int = 100_000,
+    *,
+    side: int = 8,
+    seed: int = 0,
+    pictures: Sequence[Tensor] | None = None,
+    file: str | Path | None = None,
+) -> Patches:
     """``count`` different patches of ``side`` x ``side`` pixels, drawn by ``seed``. No download.
 
-    Raises ValueError where the photographs hold fewer, or a side does not fit the strip.
+    ``pictures`` are ``(H, W)`` or ``(H, W, C)``, of any sizes, such as :func:`scikit_image` gives;
+    if they are not given, the photographs of scikit-learn. With a ``file``, which must not exist,
+    the patches are written there and memory-mapped: 4 bytes a pixel, on the disk. Raises ValueError
+    where the photographs hold fewer, or are too small for the strip and a patch.
     """
     checks.count("side", side, CALL, most=STRIP)
-    places = len(_seen(side))
-    checks.count("count", count, CALL, most=places)
+    planes = _photographs() if pictures is None else _planes(pictures, side)
+    seen_places, others = Places(planes, side, held_out=False), Places(planes, side, held_out=True)
+    checks.count("count", count, CALL, most=len(seen_places))
     checks.seed(seed, CALL)
     g = torch.Generator().manual_seed(seed)
-    seen = _cut(_seen(side)[torch.randperm(places, generator=g)[:count]], side)
-    others = _unseen(side)
-    held_out = _cut(others[torch.randperm(len(others), generator=g)[:HELD_OUT]], side)
+    seen = _room((count, side**2), file)
+    index = torch.randperm(len(seen_places), generator=g)[:count]
+    for room, some in zip(seen.split(ROWS), index.split(ROWS), strict=True):
+        room.copy_(seen_places.cut(some))
+    held_out = others.cut(torch.randperm(len(others), generator=g)[:HELD_OUT])
     mean = seen.mean(0)
-    scale = float((seen - mean).square().mean().sqrt())
+    seen.sub_(mean)
+    scale = float(torch.linalg.vector_norm(seen, dtype=torch.float64)) / seen.numel() ** 0.5
     if scale == 0:
         what = "patches of one brightness have no scale: draw more of them, or larger ones"
         raise ValueError(checks.complaint(what, f"count={count}, side={side}", CALL))
-    images, rest = (part.sub_(mean).div_(scale) for part in (seen, held_out))
-    return Patches(images, rest, mean, scale, side)
+    return Patches(seen.div_(scale), held_out.sub_(mean).div_(scale), mean, scale, side)
 
 
-def _cut(places: Int[Tensor, "n 3"], side: int) -> Float[Tensor, "n p"]:
-    """The patches whose corners lie at these (photograph, row, column)."""
-    which, row, column = (places[:, i, None, None] for i in range(3))
-    down, right = torch.arange(side)[:, None], torch.arange(side)
-    return _photographs()[which, row + down, column + right].flatten(1).float()
+def scikit_image() -> tuple[Tensor, ...]:
+    """Eight photographs that ship with scikit-image: ``patches.load(pictures=scikit_image())``.
+
+    Each is ``(H, W)`` or ``(H, W, 3)``, from 0 to 255. They hold 3.2 million patches of 8 x 8.
+    Raises ImportError where scikit-image is not installed.
+    """
+    try:
+        from skimage import data
+    except ImportError as error:
+        what = "these photographs ship with scikit-image, which is not installed"
+        call = "python -m pip install scikit-image, or patches.load(1000), which needs none"
+        raise ImportError(checks.complaint(what, str(error), call)) from None
+    return tuple(torch.tensor(getattr(data, name)()) for name in IN_SKIMAGE)
 
 
-def _seen(side: int) -> Int[Tensor, "n 3"]:
-    images, rows, columns = _photographs().shape
-    return _corners(images, rows - side + 1, 0, columns - STRIP - side + 1)
+@dataclass(frozen=True)
+class Places:
+    """Where a patch may lie in some planes: by plane, by row and by column."""
+
+    planes: tuple[Tensor, ...]
+    side: int
+    held_out: bool  # in the strip on the right, or in the rest
+
+    def __len__(self) -> int:
+        return int(self._ends[-1])
+
+    def cut(self, index: Int[Tensor, "n"]) -> Float[Tensor, "n p"]:
+        """The patches that lie at these places."""
+        answer = torch.empty(len(index), self.side**2)
+        of = torch.searchsorted(self._ends, index, right=True)
+        steps = torch.arange(self.side)
+        for k in of.unique().tolist():
+            rest = index[of == k] - (self._ends[k - 1] if k else 0)
+            first, width = self._columns(k)
+            row, column = rest // width, first + rest % width
+            down, right = row[:, None, None] + steps[:, None], column[:, None, None] + steps
+            answer[of == k] = self.planes[k][down, right].flatten(1).float()
+        return answer
+
+    def _columns(self, k: int) -> tuple[int, int]:
+        """The first column in which a patch of plane ``k`` may begin, and how many there are."""
+        width = self.planes[k].shape[1] - STRIP
+        return (width, STRIP - self.side + 1) if self.held_out else (0, width - self.side + 1)
+
+    @cached_property
+    def _ends(self) -> Int[Tensor, "k"]:
+        """How many places there are up to the end of each plane."""
+        sizes = [len(p) - self.side + 1 for p in self.planes]
+        counts = [rows * self._columns(k)[1] for k, rows in enumerate(sizes)]
+        return torch.tensor(counts).cumsum(0)
 
 
-def _unseen(side: int) -> Int[Tensor, "n 3"]:
-    images, rows, columns = _photographs().shape
-    return _corners(images, rows - side + 1, columns - STRIP, columns - side + 1)
+def _room(shape: tuple[int, int], file: str | Path | None) -> Float[Tensor, "N p"]:
+    """An empty float32 tensor, in memory or in a new file."""
+    if file is None:
+        return torch.empty(shape)
+    if Path(file).exists():
+        what = "`file` must not exist yet: it would be written over"
+        call = "patches.load(1_000_000, side=16, file='patches.bin')"
+        raise FileExistsError(checks.complaint(what, file, call))
+    size = shape[0] * shape[1]
+    return torch.from_file(str(file), shared=True, size=size, dtype=torch.float32).reshape(shape)
 
 
-def _corners(images: int, rows: int, first: int, last: int) -> Int[Tensor, "n 3"]:
-    axes = torch.arange(images), torch.arange(rows), torch.arange(first, last)
-    return torch.cartesian_prod(*axes)
+def _planes(pictures: Sequence[Tensor], side: int) -> tuple[Tensor, ...]:
+    """Each colour of each picture, ``(H, W)``; raises where one does not fit."""
+    planes: list[Tensor] = []
+    for picture in pictures:
+        checks.kind("pictures", picture, Tensor, CALL_OWN)
+        if picture.ndim not in (2, 3) or picture.ndim == 3 and picture.shape[-1] > 4:
+            what = "each of `pictures` must have shape (H, W), or (H, W, C) with C up to 4"
+            raise ValueError(checks.complaint(what, tuple(picture.shape), CALL_OWN))
+        high, wide = picture.shape[:2]
+        if high < side or wide < STRIP + side:
+            what = f"each of `pictures` must have {side} rows and {STRIP + side} columns or more"
+            raise ValueError(checks.complaint(what, tuple(picture.shape), CALL_OWN))
+        checks.finite("pictures", picture.float(), CALL_OWN)
+        planes += [picture] if picture.ndim == 2 else picture.unbind(-1)
+    if not planes:
+        raise ValueError(checks.complaint("`pictures` must hold a picture", "none", CALL_OWN))
+    return tuple(planes)
 
 
 @cache
-def _photographs() -> Tensor:
-    """Each colour of each, as bytes: (6, 427, 640)."""
+def _photographs() -> tuple[Tensor, ...]:
+    """Each colour of each that ships with scikit-learn, as bytes: six of (427, 640)."""
     from sklearn.datasets import load_sample_images  # not at the top: it takes a second
 
-    return (
-        torch.stack([torch.tensor(image) for image in load_sample_images().images])
-        .permute(0, 3, 1, 2)
-        .flatten(0, 1)
-    )
+    photographs = [torch.tensor(image) for image in load_sample_images().images]
+    return tuple(plane for image in photographs for plane in image.unbind(-1))

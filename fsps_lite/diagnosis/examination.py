@@ -293,7 +293,7 @@ def mended(run: Run) -> Iterator[Finding]:
         return
     path = thinned(run.path, STOPS)
     ats = [(method.prior.at(x, t), t) for t, x in zip(path.t, path.x, strict=True)]
-    if not ats[0][0].learned:
+    if not ats[0][0].learned or method.indefinite != "clip":
         return
     rows = torch.stack([method.clipped(method.predicted_cov(*at))[1] for at in ats])
     share = float(rows.double().mean())

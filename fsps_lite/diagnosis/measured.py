@@ -9,7 +9,7 @@ from torch import Tensor
 
 from fsps_lite import checks
 from fsps_lite.likelihood import Likelihood
-from fsps_lite.priors import Empirical, GaussianMixture
+from fsps_lite.priors import Empirical, GaussianMixture, Smoothed
 from fsps_lite.problems import Problem
 
 REACH, NODES = 9.0, 1441  # deviations around each mean, and points there: 80 in a deviation
@@ -82,8 +82,10 @@ class Evidence:
         return (low + high) / 2
 
 
-def _points(prior: Empirical | GaussianMixture) -> tuple[Tensor, Tensor]:
+def _points(prior: Empirical | GaussianMixture | Smoothed) -> tuple[Tensor, Tensor]:
     """Points ``(N, 1)`` and weights ``(N,)``: sums over them are integrals over the prior."""
+    if isinstance(prior, Smoothed):
+        prior = prior.mixture
     if not isinstance(prior, GaussianMixture):
         return prior.atoms.double(), prior.log_weights.double().softmax(0)
     z = torch.linspace(-REACH, REACH, NODES, dtype=torch.float64, device=prior.means.device)

@@ -10,7 +10,7 @@ from fsps_lite.diffusion import Diffusion
 from fsps_lite.likelihood import Likelihood, refuse_batch
 from fsps_lite.operators import Linear
 from fsps_lite.partition import Partition
-from fsps_lite.priors import Empirical, GaussianMixture
+from fsps_lite.priors import Empirical, GaussianMixture, Smoothed
 from fsps_lite.priors.lattice import lattice
 from fsps_lite.priors.quadrature import Joint, line
 from fsps_lite.schedules import VP, Schedule
@@ -42,7 +42,7 @@ class Problem:
     """
 
     name: str
-    prior: Empirical | GaussianMixture
+    prior: Empirical | GaussianMixture | Smoothed
     likelihood: LogLikelihood
     schedule: Schedule = field(default_factory=VP)
     moral: str = ""

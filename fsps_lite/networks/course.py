@@ -1,0 +1,81 @@
+"""A training that can stop after any step, by power or by SIGKILL, and go on as if it had not."""
+
+import copy
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import torch
+
+from fsps_lite import checks
+from fsps_lite.networks.unet import UNet
+
+RATE = 2e-3  # of Adam
+CALL = "train(data.images, (1, 8, 8), checkpoint='run.pt'), another file for another training"
+
+
+@dataclass
+class Course:
+    """All of the state of a training.
+
+    ``average`` is a moving average of the weights of ``network``, and is what comes out. ``known``
+    are the settings: a checkpoint of others is refused.
+    """
+
+    network: UNet
+    average: UNet
+    optimiser: torch.optim.Optimizer
+    generator: torch.Generator
+    known: Mapping[str, object]
+    done: int = 0
+
+    @classmethod
+    def new(
+        cls, shape: tuple[int, int, int], channels: int, seed: int, known: Mapping[str, object]
+    ) -> "Course":
+        """The beginning, drawn by ``seed``."""
+        with torch.random.fork_rng(devices=[]):  # torch draws first weights by its own generator
+            torch.manual_seed(seed)
+            network = UNet(shape, channels)
+        optimiser = torch.optim.AdamW(network.parameters(), lr=RATE, weight_decay=1e-2)
+        generator = torch.Generator().manual_seed(seed)
+        return cls(network, copy.deepcopy(network), optimiser, generator, known)
+
+    def save(self, path: Path) -> None:
+        """Write all of it beside ``path``, then move it there: a kill leaves a whole file."""
+        part = path.with_name(f".{uuid4().hex}.part")
+        try:
+            torch.save(self._state, part)
+            part.replace(path)
+        finally:
+            part.unlink(missing_ok=True)
+
+    def resume(self, path: Path) -> None:
+        """Go on from ``path``; raises ValueError where it belongs to another training."""
+        try:
+            state: dict[str, Any] = torch.load(path, weights_only=True)
+            known = state["known"]
+        except Exception as error:  # torch has many kinds for a file that is damaged
+            what = f"`checkpoint` {path.name} must be a file that this training wrote"
+            raise ValueError(checks.complaint(what, str(error).split("\n")[0], CALL)) from None
+        if known != self.known:
+            other = {name: value for name, value in known.items() if value != self.known[name]}
+            what = f"`checkpoint` {path.name} belongs to another training"
+            raise ValueError(checks.complaint(what, f"one with {other}", CALL))
+        for part in (self.network, self.average, self.optimiser):
+            part.load_state_dict(state["parts"].pop(0))
+        self.generator.set_state(state["generator"])
+        self.done = state["done"]
+
+    @property
+    def _state(self) -> dict[str, object]:
+        parts = [part.state_dict() for part in (self.network, self.average, self.optimiser)]
+        generator = self.generator.get_state()
+        return {
+            "known": dict(self.known),
+            "done": self.done,
+            "parts": parts,
+            "generator": generator,
+        }
