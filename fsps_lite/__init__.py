@@ -34,7 +34,11 @@ from fsps_lite.distances import (
 )
 from fsps_lite.estimate import Estimate
 from fsps_lite.guidance import (
+    DMPS,
     DPS,
+    LGD,
+    MMPS,
+    SDA,
     TMPD,
     DiagonalTMPD,
     Guidance,
@@ -93,6 +97,19 @@ from fsps_lite.priors import (
 )
 from fsps_lite.problems import Problem
 from fsps_lite.samplers import (
+    DAPS,
+    DDNM,
+    DDRM,
+    TDS,
+    DDNMPlus,
+    DiffPIR,
+    Langevin,
+    MCGDiff,
+    PnPDM,
+    REDDiff,
+    RePaint,
+    Sampler,
+    StepSampler,
     Trajectory,
     bridge,
     ddim,
@@ -134,8 +151,10 @@ __all__ = [  # one paragraph for each room
     "Denoiser", "DenoisingPosterior", "Diffusion", "Empirical", "GaussianMixture",
     "ShardedEmpirical", "Smoothed", "fit_classes",
     "Cosine", "FlowMatching", "Schedule", "VE", "VP",
-    "DPS", "DiagonalTMPD", "Guidance", "GuidedUntil", "MatchedGaussian", "PiGDM", "StepDPS",
-    "TMPD", "ZetaDPS", "matched_log_likelihood", "matched_score",
+    "DMPS", "DPS", "DiagonalTMPD", "Guidance", "GuidedUntil", "LGD", "MMPS", "MatchedGaussian",
+    "PiGDM", "SDA", "StepDPS", "TMPD", "ZetaDPS", "matched_log_likelihood", "matched_score",
+    "DAPS", "DDNM", "DDNMPlus", "DDRM", "DiffPIR", "Langevin", "MCGDiff", "PnPDM", "REDDiff",
+    "RePaint", "Sampler", "StepSampler", "TDS",
     "Trajectory", "bridge", "ddim", "ddpm", "dpm_solver", "euler_maruyama", "exact_kernel",
     "heun", "march", "times",
     "Estimate", "Hallucination", "Law", "ModeHistory", "RankTest", "ScoreError", "Stopping",

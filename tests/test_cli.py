@@ -84,7 +84,9 @@ def test_list_names_every_problem_and_method_with_a_sentence(capsys):
     lines = capsys.readouterr().out.splitlines()
     words = {line.split()[0]: line.split(maxsplit=1)[1:] for line in lines if line[:1] == " "}
     names = [make.__name__ for make in problems.GALLERY]
-    names += ["DPS", "ZetaDPS", "PiGDM", "TMPD", "DiagonalTMPD"]
+    names += ["DPS", "ZetaDPS", "PiGDM", "TMPD", "DiagonalTMPD", "LGD", "MMPS", "DMPS", "SDA"]
+    names += ["DAPS", "DiffPIR", "PnPDM", "DDRM", "DDNM", "DDNMPlus", "REDDiff", "RePaint"]
+    names += ["TDS", "MCGDiff"]
     assert list(words) == names
     assert all(len(rest[0]) > 20 for rest in words.values())
 
@@ -344,7 +346,7 @@ def test_every_example_of_the_help_is_taken_by_the_parser(capsys):
     ("arguments", "words"),
     [
         (["TMDP"], ["no method called 'TMDP'", "did you mean 'TMPD'?", "module:name"]),
-        (["nothing_like_it"], ["there are DPS, DiagonalTMPD, PiGDM, TMPD, ZetaDPS"]),
+        (["nothing_like_it"], ["there are DAPS, DDNM, DDNMPlus, DDRM, DMPS, DPS"]),
         (["DPS", "--problem", "trimodl"], ["no problem called 'trimodl'", "mean 'trimodal'?"]),
         (["mysampler:Halve"], ["no name in mysampler called 'Halve'", "did you mean 'Half'?"]),
         (["nosuchmodule:Half"], ["cannot import 'nosuchmodule'"]),

@@ -132,10 +132,10 @@ def test_every_file_stands_in_the_picture(today):
 
 def test_a_new_import_and_a_new_file_change_the_picture(copy, today):
     assert house.draw(house.read(copy)) == house.draw(today)
-    (copy / "fsps_lite" / "samplers" / "daps.py").write_text("from fsps_lite import theory\n")
+    (copy / "fsps_lite" / "samplers" / "euler.py").write_text("from fsps_lite import theory\n")
     changed = house.read(copy)
     assert ("samplers", "theory") in set(changed.arrows) - set(today.arrows)
-    assert "daps · exact" in house.draw(changed)
+    assert "euler · exact" in house.draw(changed)
 
 
 def test_a_room_without_a_floor_is_refused(copy):

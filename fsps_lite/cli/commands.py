@@ -17,7 +17,7 @@ from fsps_lite.cli.options import parser
 from fsps_lite.cli.saves import check, save
 from fsps_lite.cli.side_by_side import beside
 from fsps_lite.cli.unknown import Unknown
-from fsps_lite.diagnosis import calibrate, compare
+from fsps_lite.diagnosis import calibrate, compare, rank
 
 SETTINGS = ("n", "steps", "seed", "measurements", "draws", "by_law")  # as the functions call them
 
@@ -99,6 +99,13 @@ def _calibrate(options: argparse.Namespace) -> None:
         print(found)
 
 
+def _rank(options: argparse.Namespace) -> None:
+    """Run the method at many measurements beside others, and print the table."""
+    methods = find_methods([options.method, *options.beside])
+    known = find_problem(options.problem)
+    print(rank(methods, [known], **_given(options), folder=options.folder, jobs=options.jobs))
+
+
 def _samples(options: argparse.Namespace) -> None:
     """Compare the samples of a file with the exact posterior of the problem."""
     check(options)
@@ -117,5 +124,6 @@ COMMANDS: Mapping[str, Callable[[argparse.Namespace], None]] = {
     "diagnose": _diagnose,
     "compare": _compare,
     "calibrate": _calibrate,
+    "rank": _rank,
     "samples": _samples,
 }

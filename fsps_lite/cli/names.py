@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from types import ModuleType
 
-from fsps_lite import checks, guidance, problems
+from fsps_lite import checks, guidance, problems, samplers
 from fsps_lite.cli.unknown import Unknown, unknown
 from fsps_lite.diagnosis import Method
 from fsps_lite.diagnosis.method import name_of
@@ -23,6 +23,20 @@ METHODS = {
         guidance.PiGDM,
         guidance.TMPD,
         guidance.DiagonalTMPD,
+        guidance.LGD,
+        guidance.MMPS,
+        guidance.DMPS,
+        guidance.SDA,
+        samplers.DAPS,
+        samplers.DiffPIR,
+        samplers.PnPDM,
+        samplers.DDRM,
+        samplers.DDNM,
+        samplers.DDNMPlus,
+        samplers.REDDiff,
+        samplers.RePaint,
+        samplers.TDS,
+        samplers.MCGDiff,
     )
 }
 

@@ -24,6 +24,10 @@ EXAMPLES = {
     python -m fsps_lite calibrate TMPD --problem trimodal
     python -m fsps_lite calibrate mymodule:MyMethod --problem gaussian --measurements 200 --by-law
 """,
+    "rank": """
+    python -m fsps_lite rank mymodule:MyMethod --problem two_atoms --beside DPS TMPD
+    python -m fsps_lite rank TDS --problem trimodal --folder cells
+""",
     "samples": """
     python -m fsps_lite samples cloud.npy --problem trimodal
     python -m fsps_lite samples particles.npz --problem mymodule:make --report out.html
@@ -45,7 +49,7 @@ def parser() -> argparse.ArgumentParser:
     )
     commands = found.add_subparsers(dest="command", required=True, metavar="COMMAND")
     commands.add_parser("list", help="the problems and the methods")
-    for add in (_diagnose, _compare, _calibrate, _samples):
+    for add in (_diagnose, _compare, _calibrate, _rank, _samples):
         add(commands.add_parser)
     return found
 
@@ -79,6 +83,17 @@ def _calibrate(add: AddParser) -> None:
         "--by-law", action="store_true", default=None, help="add the failure map, on the line"
     )
     _saving(run)
+
+
+def _rank(add: AddParser) -> None:
+    run = _command(add, "rank", "run methods at many measurements, and rank them")
+    run.add_argument("method", help="as for diagnose")
+    run.add_argument("--beside", nargs="*", default=["DPS", "TMPD"], help="other methods")
+    _running(run)
+    run.add_argument("--n", type=int, help="particles")
+    run.add_argument("--measurements", type=int, help="y simulated from the prior")
+    run.add_argument("--folder", help="keep what was run here, and do not run it again")
+    run.add_argument("--jobs", type=int, help="processes")
 
 
 def _samples(add: AddParser) -> None:

@@ -8,10 +8,11 @@ from fsps_lite.diagnosis.examination import MEASURES
 from fsps_lite.diagnosis.failure_maps import FailureMap, failure_map
 from fsps_lite.diagnosis.finding import Curve, Finding, Missing
 from fsps_lite.diagnosis.kinds import Drawn, Scored, Stepped
+from fsps_lite.diagnosis.leaderboard import Leaderboard, rank
 from fsps_lite.diagnosis.method import Method
 from fsps_lite.diagnosis.nulls import Nulls
 from fsps_lite.diagnosis.report import Report
 from fsps_lite.diagnosis.run import Measure, Run
-from fsps_lite.diagnosis.samples import Samples
 from fsps_lite.diagnosis.sweeps import sweep
 from fsps_lite.diagnosis.task import Task
+from fsps_lite.samplers import Samples

@@ -1,6 +1,6 @@
 """Draws of a method at many measurements: all y in one pass where it can, else one by one."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -11,9 +11,8 @@ from torch import Tensor
 from fsps_lite import checks
 from fsps_lite.diagnosis.kinds import Drawn, Scored, Step, Stepped, integrated, marched
 from fsps_lite.diagnosis.measured import measured, with_measurement
-from fsps_lite.diagnosis.method import Method, score_of
+from fsps_lite.diagnosis.method import Method, made_of
 from fsps_lite.diagnosis.run import Integrator
-from fsps_lite.diagnosis.samples import Samples
 from fsps_lite.diagnosis.task import Task
 from fsps_lite.diffusion import Diffusion
 from fsps_lite.likelihood import Likelihood
@@ -22,6 +21,7 @@ from fsps_lite.operators import Linear
 from fsps_lite.priors import Empirical
 from fsps_lite.priors.many import SeparateBatch
 from fsps_lite.problems import Problem
+from fsps_lite.samplers import Sampler, Samples, StepSampler
 from fsps_lite.types import PosteriorScore, State, Time
 
 ROWS = 4096  # particles of a pass, at most
@@ -66,8 +66,18 @@ def drawing(problem: Problem, method: Method, call: str) -> Scored | Stepped | D
         raise TypeError(checks.complaint(what, "Samples", CALL))
     if isinstance(method, Scored | Stepped | Drawn):
         return method
-    score_of(problem, method)  # which says what is wrong with it
-    return Scored(lambda task: method(task.prior, task.likelihood))
+    known = made_of(problem, method)  # which says what is wrong with it
+    make: Callable[[Any, Any], Any] = method
+    if isinstance(known, StepSampler):
+        return Stepped(lambda task: make(task.prior, task.likelihood).step)
+    if isinstance(known, Sampler):
+
+        def draw(task: Task) -> Samples:
+            sampler: Sampler = make(task.prior, task.likelihood)
+            return sampler(task.start, task.grid, generator=task.generator)
+
+        return Drawn(draw)
+    return Scored(lambda task: make(task.prior, task.likelihood))
 
 
 @dataclass(frozen=True)

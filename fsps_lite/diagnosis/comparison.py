@@ -15,11 +15,10 @@ from fsps_lite.diagnosis.method import CALL, Method, kind_of, name_of
 from fsps_lite.diagnosis.report import Report
 from fsps_lite.diagnosis.run import STOP
 from fsps_lite.diagnosis.running import Runs
-from fsps_lite.diagnosis.samples import Samples
 from fsps_lite.diagnosis.sampling import Sampling
 from fsps_lite.diagnosis.telling import told
 from fsps_lite.problems import Problem
-from fsps_lite.samplers import dpm_solver
+from fsps_lite.samplers import Samples, dpm_solver
 from fsps_lite.types import Time
 
 

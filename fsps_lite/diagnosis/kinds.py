@@ -10,9 +10,8 @@ import torch
 from torch import Tensor
 
 from fsps_lite import checks
-from fsps_lite.diagnosis.samples import Samples
 from fsps_lite.diagnosis.task import Task
-from fsps_lite.samplers import Trajectory, march
+from fsps_lite.samplers import Samples, Trajectory, march
 from fsps_lite.types import PosteriorScore, State, Time
 
 Integrator = Callable[..., Trajectory]  # (score, schedule, x, t), and a generator if it draws

@@ -8,15 +8,16 @@ from torch import Tensor
 
 from fsps_lite import checks
 from fsps_lite.diagnosis.kinds import Drawn, Kind, Scored, Stepped
-from fsps_lite.diagnosis.samples import Samples
 from fsps_lite.diffusion import Diffusion
 from fsps_lite.guidance import Guidance
 from fsps_lite.problems import Problem
+from fsps_lite.samplers import Sampler, Samples, StepSampler
 from fsps_lite.types import PosteriorScore
 
 # of a prior, and of what it takes for a likelihood: a Likelihood, for all of this library
 ScoreMethod = Callable[[Diffusion, Any], PosteriorScore]
-Method = ScoreMethod | Kind
+SamplerMethod = Callable[[Diffusion, Any], Sampler]
+Method = ScoreMethod | SamplerMethod | Kind
 CALL = "diagnose(problems.trimodal(), DPS)"
 
 
@@ -35,15 +36,27 @@ def name_of(method: Method) -> str:
 def kind_of(problem: Problem, method: Method) -> Kind:
     """The method as one of the kinds; raises TypeError where it is none.
 
-    A function of (prior, likelihood) returns one score, which serves every grid.
+    A function of (prior, likelihood) returns one score, or one :class:`Sampler`, which serves every
+    grid.
     """
     if isinstance(method, Scored | Stepped | Drawn | Samples):
         return method
-    score = score_of(problem, method)
+    return kind_made(made_of(problem, method))
+
+
+def kind_made(made: PosteriorScore | Sampler) -> Scored | Stepped | Drawn:
+    """The kind of what a function of (prior, likelihood) has made."""
+    if isinstance(made, StepSampler):
+        step = made.step
+        return Stepped(lambda task: step)
+    if isinstance(made, Sampler):
+        sampler = made
+        return Drawn(lambda task: sampler(task.start, task.grid, generator=task.generator))
+    score = made
     return Scored(lambda task: score)
 
 
-def _score_of(problem: Problem, method: ScoreMethod) -> PosteriorScore:
+def _called(problem: Problem, method: ScoreMethod | SamplerMethod) -> PosteriorScore | Sampler:
     """method(prior, likelihood); raises TypeError for a function of (x, t), a score itself."""
     names = list(inspect.signature(method).parameters) if inspect.isfunction(method) else []
     if names == ["x", "t"]:
@@ -53,23 +66,32 @@ def _score_of(problem: Problem, method: ScoreMethod) -> PosteriorScore:
     return method(problem.diffusion, problem.likelihood)
 
 
-def score_of(problem: Problem, method: ScoreMethod) -> PosteriorScore:
+def made_of(problem: Problem, method: ScoreMethod | SamplerMethod) -> PosteriorScore | Sampler:
     """method(prior, likelihood); raises TypeError where either is not what it should be."""
     if not callable(method) or isinstance(method, Tensor):
         what = "`method` must be called with (prior, likelihood) and return a score"
         raise TypeError(checks.complaint(what, type(method).__name__, CALL))
-    if isinstance(method, Guidance | Diffusion):
+    if isinstance(method, Guidance | Diffusion | Sampler):
         what = "`method` must be called with (prior, likelihood) and return a score, not be one"
         raise TypeError(checks.complaint(what, type(method).__name__, CALL))
-    score = _score_of(problem, method)
-    if not callable(score):
+    made = _called(problem, method)
+    if not callable(made):
         what = "`method(prior, likelihood)` must return a score, a function of (x, t)"
-        raise TypeError(checks.complaint(what, type(score).__name__, CALL))
-    return score
+        raise TypeError(checks.complaint(what, type(made).__name__, CALL))
+    return made
 
 
-def score_method(method: Method, call: str) -> ScoreMethod:
-    """A method that makes a score of (prior, likelihood); raises TypeError for the other kinds."""
+def score_of(problem: Problem, method: ScoreMethod | SamplerMethod) -> PosteriorScore:
+    """The score that ``method`` makes; raises TypeError for a sampler, which has none."""
+    made = made_of(problem, method)
+    if isinstance(made, Sampler):
+        what = "`method(prior, likelihood)` must return a score here, and a sampler has none"
+        raise TypeError(checks.complaint(what, type(made).__name__, "diagnose(problem, method)"))
+    return made
+
+
+def score_method(method: Method, call: str) -> ScoreMethod | SamplerMethod:
+    """A function of (prior, likelihood); raises TypeError for the other kinds of methods."""
     if isinstance(method, Scored | Stepped | Drawn | Samples):
         what = "`method` must be a function of (prior, likelihood) here, which returns a score"
         raise TypeError(checks.complaint(what, type(method).__name__, call))

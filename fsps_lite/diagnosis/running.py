@@ -12,13 +12,12 @@ from fsps_lite.diagnosis.kinds import Kind, Scored, Stepped, integrated, marched
 from fsps_lite.diagnosis.patience import Patience
 from fsps_lite.diagnosis.reference import Reference
 from fsps_lite.diagnosis.run import STOP, Measure, Name, Run
-from fsps_lite.diagnosis.samples import Samples
 from fsps_lite.diagnosis.sampling import Sampling
 from fsps_lite.diagnosis.task import Task
 from fsps_lite.diffusion import Diffusion
 from fsps_lite.priors import Empirical
 from fsps_lite.problems import Problem
-from fsps_lite.samplers import Trajectory
+from fsps_lite.samplers import Samples, Trajectory
 from fsps_lite.types import PosteriorScore
 
 NO_WEIGHT = 1e-12  # of all atoms together that the exact run leaves out
@@ -110,18 +109,16 @@ class Runs:
 
     def _judged(self, samples: Samples, kind: Name, meter: Meter) -> Run:
         """Samples with the noise of a level that the prior can see, beside as many exact draws."""
-        problem, x, time, schedule = self.problem, samples.x, samples.time, self.problem.schedule
+        problem, x = self.problem, samples.x
         call = "Samples(problem.prior.sample(1000, generator=g))"
         checks.state("samples", x, problem.prior.dim, problem.prior.dtype, call)
         g = torch.Generator(problem.device).manual_seed(self.how.seed)
-        t = max(STOP, float(time), problem.resolution)
+        t = max(STOP, float(samples.time), problem.resolution)
         exact = problem.posterior.sample(len(x), t, generator=g)
-        eps = torch.randn(x.shape, generator=g, dtype=x.dtype, device=g.device)
-        shrunk = schedule.alpha(t) / schedule.alpha(time)
-        fresh = (schedule.variance(t) - shrunk**2 * schedule.variance(time)).clamp(min=0.0).sqrt()
         beside = Run(problem, exact, self.how.seed, self.measures, stop=t, kind=kind)
         beside = replace(beside, shared=self.shared)
-        found = replace(beside, ended=shrunk * x + fresh * eps, went=samples.path, exact=beside)
+        noisy = samples.noised(problem.schedule, t, generator=g)
+        found = replace(beside, ended=noisy, went=samples.path, exact=beside)
         found = replace(found, log_weights=samples.log_weights, runs=samples.runs)
         return replace(found, cost=meter.cost)
 

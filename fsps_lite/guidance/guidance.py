@@ -24,11 +24,7 @@ class Guidance(ABC):
     likelihood: Likelihood
 
     def __post_init__(self) -> None:
-        call = "DPS(problem.diffusion, problem.likelihood)"
-        checks.kind("prior", self.prior, Diffusion, call)
-        checks.kind("likelihood", self.likelihood, Likelihood, call)
-        dtype = self.likelihood.y.dtype
-        checks.same_dtype("prior", self.prior.prior.dtype, "y", dtype, call)
+        check_known(self.prior, self.likelihood, "DPS(problem.diffusion, problem.likelihood)")
 
     @abstractmethod
     def guide(self, at: DenoisingPosterior, t: Time) -> State:
@@ -64,6 +60,15 @@ class Guidance(ABC):
             raise TypeError(checks.complaint(what, f"{cls.__name__}.likelihood_score", call))
 
 
+def check_known(prior: object, likelihood: object, call: str) -> None:
+    """Raise TypeError unless the two are what a method may know, and have one dtype."""
+    checks.kind("prior", prior, Diffusion, call)
+    checks.kind("likelihood", likelihood, Likelihood, call)
+    assert isinstance(prior, Diffusion)
+    assert isinstance(likelihood, Likelihood)
+    checks.same_dtype("prior", prior.prior.dtype, "y", likelihood.y.dtype, call)
+
+
 def require_linear(method: str, likelihood: Likelihood) -> Linear:
     """The operator of ``likelihood``; raises ValueError unless it is Linear.
 
@@ -71,6 +76,6 @@ def require_linear(method: str, likelihood: Likelihood) -> Linear:
     """
     if not isinstance(likelihood.operator, Linear):
         what = f"{method} needs a Linear operator: it transports a covariance through the matrix"
-        call = "DPS(prior, likelihood) or ZetaDPS(prior, likelihood), which take any operator"
+        call = "DPS(prior, likelihood), ZetaDPS, LGD or SDA, which take any operator"
         raise ValueError(checks.complaint(what, likelihood.operator, call))
     return likelihood.operator

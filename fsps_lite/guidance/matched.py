@@ -61,6 +61,10 @@ class MatchedGaussian(Guidance):
         """
         return spread
 
+    def weighed(self, at: DenoisingPosterior, V: Spread, residual: Measurement) -> Measurement:
+        """(A V A' + noise_cov)^-1 residual, row by row. ``(*batch, m)``."""
+        return _weighed(at, self.likelihood, V, residual, self._treatment(at))
+
     def guide(self, at: DenoisingPosterior, t: Time) -> State:
         """J' A' (A V A' + noise_cov)^-1 (y - A(m)), with J = dm/dx_t. ``(*batch, d)``."""
         return _score(at, self.likelihood, self.assumed_cov(at, t), self._treatment(at))

@@ -7,8 +7,9 @@ from jaxtyping import Float
 from torch import Tensor
 
 from fsps_lite import checks
-from fsps_lite.samplers import Trajectory
-from fsps_lite.types import Time
+from fsps_lite.samplers.trajectory import Trajectory
+from fsps_lite.schedules import Schedule
+from fsps_lite.types import State, Time
 
 CALL = "Samples(x, log_weights=torch.zeros(len(x)), runs=torch.arange(len(x)) % 20)"
 
@@ -21,8 +22,9 @@ class Samples:
     in nats and up to a constant. ``runs``, ``(n,)`` whole numbers, say in which run a particle was
     made: runs are independent, and particles of one run need not be. Without ``runs`` all particles
     count as independent. ``path`` is the way of the particles along the grid of the task, if it was
-    kept. Raises ValueError or TypeError on wrong shapes, weights that are NaN or leave no particle,
-    and a single run, which says nothing of its own error.
+    kept. ``log_evidence``, ``(R,)``, are estimates of log p(y) in nats, one for each run, where the
+    sampler has them. Raises ValueError or TypeError on wrong shapes, weights that are NaN or leave
+    no particle, and a single run, which says nothing of its own error.
     """
 
     x: Float[Tensor, "n d"]
@@ -30,6 +32,7 @@ class Samples:
     log_weights: Float[Tensor, "n"] | None = None
     runs: Tensor | None = None
     path: Trajectory | None = None
+    log_evidence: Float[Tensor, "R"] | None = None
 
     def __post_init__(self) -> None:
         checks.floating("x", self.x, CALL)
@@ -40,6 +43,18 @@ class Samples:
         if self.runs is not None:
             self._check_runs(self.runs)
         checks.kind("path", self.path, (Trajectory, type(None)), CALL)
+        if self.log_evidence is not None:
+            checks.floating("log_evidence", self.log_evidence, CALL)
+            checks.shape("log_evidence", self.log_evidence, ("R",), CALL)
+
+    def noised(self, schedule: Schedule, t: Time, *, generator: torch.Generator) -> State:
+        """The particles with the noise of ``t``, which is not below ``time``. ``(n, d)``."""
+        eps = torch.randn(
+            self.x.shape, generator=generator, dtype=self.x.dtype, device=self.x.device
+        )
+        shrunk = schedule.alpha(t) / schedule.alpha(self.time)
+        rest = schedule.variance(t) - shrunk**2 * schedule.variance(self.time)
+        return shrunk * self.x + rest.clamp(min=0.0).sqrt() * eps
 
     def _check_weights(self, log_weights: object) -> None:
         checks.floating("log_weights", log_weights, CALL)
