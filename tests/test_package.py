@@ -152,15 +152,19 @@ def test_its_metadata_is_what_an_index_shows(about):
     assert not any(line.startswith("License :: ") for line in classifiers)  # the expression says it
 
 
+OWN = {"fsps_lite"}
+# sliders, which only the book has; photographs, whose absence is answered by a sentence
+LATER = {"explorers.py": {"ipywidgets"}, "patches.py": {"skimage"}}
+
+
 def test_it_asks_for_all_that_it_imports(about):
-    """`pip install` without an extra is enough, but for the sliders, which only the book has."""
+    """`pip install` without an extra is enough, but for what a file asks for when it is needed."""
     requires = [Requirement(line) for line in about.get_all("Requires-Dist")]
     plain = {canonicalize_name(r.name) for r in requires if r.marker is None}
     homes = metadata.packages_distributions()
     for path in LIBRARY.rglob("*.py"):
-        allowed = plain | {"ipywidgets"} if path.name == "explorers.py" else plain
-        for name in imported(path) - set(sys.stdlib_module_names) - {"fsps_lite"}:
-            asked = {canonicalize_name(home) for home in homes[name]} & allowed
+        for name in imported(path) - set(sys.stdlib_module_names) - OWN - LATER.get(path.name, set()):
+            asked = {canonicalize_name(home) for home in homes[name]} & plain
             assert asked, f"{path.name} imports {name}: name it under `dependencies`"
 
 
