@@ -163,7 +163,8 @@ def test_it_asks_for_all_that_it_imports(about):
     plain = {canonicalize_name(r.name) for r in requires if r.marker is None}
     homes = metadata.packages_distributions()
     for path in LIBRARY.rglob("*.py"):
-        for name in imported(path) - set(sys.stdlib_module_names) - OWN - LATER.get(path.name, set()):
+        later = LATER.get(path.name, set())
+        for name in imported(path) - set(sys.stdlib_module_names) - OWN - later:
             asked = {canonicalize_name(home) for home in homes[name]} & plain
             assert asked, f"{path.name} imports {name}: name it under `dependencies`"
 
