@@ -209,7 +209,7 @@ def test_compare_prints_methods_side_by_side_and_saves_each(folder, capsys, monk
     head = next(line for line in out.splitlines() if "truth" in line)
     assert head.split() == ["anonymous", "blind", "exact", "truth"]
     (score_row,) = (line for line in out.splitlines() if line.startswith("path KL"))
-    assert re.fullmatch(r"path KL \(nats\) +\d\S* ± \S+ +(\* +)?- +0 +0", score_row)
+    assert re.fullmatch(r"path KL \(nats, median\) +\d\S* ± \S+ +(\* +)?- +0 +0", score_row)
     assert "- blind: missing, as a step has no score" in out
     files = {path.name for path in (folder / "new" / "reports").iterdir()}
     assert files == {f"{n}.{e}" for n in ("anonymous", "blind") for e in ("html", "json")}

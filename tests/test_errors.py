@@ -477,7 +477,7 @@ CASES = {
     "an image of no side": Case(lambda: fourier_magnitude(-8), V, "side", "-8"),
     # likelihood
     "y too long": Case(lambda: Likelihood(OPERATOR, torch.zeros(3, **F64), 0.5), V, "y", "(3,)"),
-    "y a column": Case(lambda: Likelihood(OPERATOR, X, 0.5), V, "y", "(3, 2)"),
+    "y of three axes": Case(lambda: Likelihood(OPERATOR, X[None], 0.5), V, "y", "(1, 3, 2)"),
     "y a list": Case(lambda: Likelihood(OPERATOR, [0.0, 0.0], 0.5), T, "y", "list"),
     "y of integers": Case(lambda: Likelihood(OPERATOR, Y.int(), 0.5), T, "y", "torch.int32"),
     "y of another dtype": Case(

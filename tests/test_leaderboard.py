@@ -10,7 +10,7 @@ import fsps_lite as fl
 from fsps_lite.__main__ import main
 from fsps_lite.diagnosis.cells import judged
 from fsps_lite.diagnosis.leaderboard import rank
-from fsps_lite.diagnosis.run import Sampling
+from fsps_lite.diagnosis.sampling import Sampling
 
 pytestmark = pytest.mark.usefixtures("unchecked")
 SMALL = {"n": 200, "steps": 6, "measurements": 3}

@@ -43,7 +43,8 @@ def lens_error(of_halves: Sequence[float], of_draws: Sequence[float]) -> float:
 
     What exact draws scatter themselves is taken off.
     """
-    values, draws = (torch.tensor(v, dtype=torch.float64) for v in (of_halves, of_draws))
+    both = of_halves, of_draws
+    values, draws = (torch.tensor(v, dtype=torch.float64, device="cpu") for v in both)
     square = (values - draws.mean()).square().mean() - draws.var()
     return math.sqrt(max(0.0, float(square)))
 

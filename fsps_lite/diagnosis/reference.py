@@ -69,7 +69,7 @@ class Reference:
     @cached_property
     def alpha(self) -> Tensor:
         """How much the signal is scaled at the time ``stop``."""
-        return torch.as_tensor(self.problem.schedule.alpha(self.stop))
+        return torch.as_tensor(self.problem.schedule.alpha(self.stop), device=self.problem.device)
 
     @cached_property
     def rare(self) -> Tensor:

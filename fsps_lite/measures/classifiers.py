@@ -1,5 +1,6 @@
 """How well a classifier tells a method's draws from exact ones, at y that it has not seen."""
 
+import numpy as np
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
@@ -44,11 +45,12 @@ def _apart(
     from sklearn.ensemble import HistGradientBoostingClassifier
 
     points = torch.cat([exact.flatten(0, 1), draws.flatten(0, 1)])
-    of = torch.cat([torch.zeros(exact.shape[:2]), torch.ones(draws.shape[:2])]).flatten()
+    sizes = exact[..., 0].numel(), draws[..., 0].numel()
+    of = np.repeat([0.0, 1.0], sizes)
     trees = HistGradientBoostingClassifier(
         max_iter=ROUNDS, max_leaf_nodes=LEAVES, early_stopping=False, random_state=0
     )
-    trees.fit(points.cpu().numpy(), of.numpy())
+    trees.fit(points.cpu().numpy(), of)
     shares = []
     for held in (held_draws, held_exact):
         inside = trees.predict(held.flatten(0, 1).cpu().numpy())

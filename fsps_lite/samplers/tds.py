@@ -10,9 +10,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from fsps_lite import checks
-from fsps_lite.diffusion import Diffusion
 from fsps_lite.guidance import DPS, Guidance
-from fsps_lite.likelihood import Likelihood
 from fsps_lite.samplers.kernels import bridge_kernel, drawn
 from fsps_lite.samplers.particles import Runs
 from fsps_lite.samplers.sampler import Sampler
@@ -54,7 +52,7 @@ class TDS(Sampler):
     """
 
     particles: int = 64
-    twist: Callable[[Diffusion, Likelihood], Guidance] = DPS
+    twist: Callable[..., Guidance] = DPS
     threshold: int | float = 0.5
 
     def __post_init__(self) -> None:

@@ -84,7 +84,7 @@ DIFFER = (  # the sampler, what a report finds, the name of the figure
 
 def differences():
     """What a report finds, as the README shows it."""
-    head = ["| sampler | what a report finds | |", "|---|---|---|"]
+    head = ["| sampler | what a report finds | number |", "|---|---|---|"]
     rows = [f"| {who} | {what} | {stored()['figures'][name]:.2g} |" for who, what, name in DIFFER]
     return "\n".join([*head, *rows])
 
