@@ -255,7 +255,8 @@ def cloud(folder):
     torch.save({"x": drawn, "runs": torch.arange(60) % 20}, "named.pt")
     np.savetxt("plain.csv", x)
     head, rows = "a, runs, log_weights", np.column_stack([x, runs, weights])
-    np.savetxt("named.csv", rows, delimiter=",", header=head, comments="")
+    # as a spreadsheet saves it, with a mark first
+    np.savetxt("named.csv", rows, delimiter=",", header=head, comments="", encoding="utf-8-sig")
     return x
 
 
@@ -300,6 +301,7 @@ def test_samples_are_compared_and_the_report_is_saved(cloud, folder, capsys):
         ("x.pt", "junk", ["cannot read 'x.pt'"]),
         ("x.csv", "", ["cannot read 'x.csv': line 1 is not a row of some numbers"]),
         ("x.csv", "1,2\n3", ["line 2 is not a row of 2 numbers"]),
+        ("x.csv", "x,x\n1,2", ["two of its columns have one name"]),
         ("x.csv", "x\n1\ntwo", ["line 3 is not a row of 1 numbers"]),
         ("x.csv", "x,runs\n1,0.5\n2,1", ["the runs are not whole numbers"]),
         ("x.csv", "runs\n1\n2", ["it has no column of x"]),

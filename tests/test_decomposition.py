@@ -113,3 +113,10 @@ def few():
     """More atoms than count as modes, and no labels."""
     prior = Empirical.from_samples(torch.randn(30, 1, generator=seeded(0), **F64))
     return Problem("few", prior, Likelihood(mask([True]), torch.zeros(1, **F64), 1.0))
+
+
+def test_held_out_data_must_be_finite():
+    problem = problems.one_coordinate()
+    lost = torch.full((4, 2), math.nan, dtype=torch.float64)
+    with pytest.raises(ValueError, match="`held_out` must be finite, got 8 that are not"):
+        decompose(problem, problem.prior, TMPD, held_out=lost)

@@ -329,3 +329,13 @@ def test_every_kind_under_the_shape_checks_too():
     }
     for found in compare(problems.two_atoms(), kinds, n=36, steps=4):
         assert found["diverged particles"].value.value == 0
+
+
+def test_a_cloud_of_which_one_particle_is_left_is_reported():
+    problem = problems.trimodal()
+    x = problem.posterior.sample(50, 0.0, generator=seeded(0))
+    log_weights = torch.zeros(50, dtype=torch.float64)
+    log_weights[7] = 800.0
+    report = diagnose(problem, Samples(x, log_weights=log_weights))
+    spread = report["spread ratio at the end"]
+    assert (spread.value.value, spread.value.error, spread.significant) == (0.0, 0.0, False)

@@ -2,12 +2,14 @@
 
 import json
 import math
+from functools import partial
 
 import pytest
 import torch
 
 import fsps_lite as fl
 from fsps_lite.__main__ import main
+from fsps_lite.diagnosis import leaderboard
 from fsps_lite.diagnosis.cells import judged
 from fsps_lite.diagnosis.leaderboard import rank
 from fsps_lite.diagnosis.sampling import Sampling
@@ -133,3 +135,14 @@ def test_a_row_by_one_command(tmp_path, capsys):
     assert lines[0].split()[:3] == ["problem", "method", "TV"]
     assert {line.split()[1] for line in lines[1:]} == {"DDRM", "DPS"}
     assert len(list(tmp_path.rglob("*.json"))) == 2
+
+
+def test_a_method_or_a_problem_that_has_changed_is_another_cell():
+    def digest(method, y):
+        return leaderboard._digest(method, torch.tensor(y))
+
+    same = digest(fl.DPS, [[0.3]])
+    assert same == digest(fl.DPS, [[0.3]])
+    assert len({same, digest(fl.TMPD, [[0.3]]), digest(fl.DPS, [[0.31]])}) == 3
+    flat, round_ = (partial(fl.PiGDM, data_var=v) for v in (math.inf, 1.0))
+    assert digest(flat, [[0.3]]) != digest(round_, [[0.3]])

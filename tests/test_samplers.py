@@ -595,3 +595,16 @@ def test_mended_mcgdiff_is_the_posterior_in_two_dimensions():
     truth = problem.posterior.sample(100_000, 0.0, generator=seeded(2))
     expected = float((truth[:, 0] < 0).double().mean())
     assert abs(share.value - expected) < 4 * share.error + 0.01
+
+
+@pytest.mark.parametrize(
+    "method", [fl.DDRM, fl.DDNM, fl.DDNMPlus, fl.PnPDM, fl.REDDiff, fl.RePaint, fl.TDS, fl.MCGDiff]
+)
+def test_a_batch_of_y_is_refused_where_only_one_would_be_looked_at(method):
+    problem, y = fl.problems.one_coordinate(), torch.tensor([[1.5], [0.0], [-1.5]])
+    known = problem.likelihood
+    many = fl.Likelihood(known.operator, y.double(), known.noise_std)
+    x = problem.schedule.noise(6, 2, generator=seeded(0))
+    grid = fl.times(problem.schedule, 3)
+    with pytest.raises(ValueError, match=r"one measurement y of shape \(m,\), got \(3, 1\)"):
+        method(problem.diffusion, many)(x, grid, generator=seeded(0))

@@ -79,9 +79,11 @@ def _loaded(load: Callable[[], Any]) -> Any:
 
 
 def _csv(path: Path) -> Named:
-    with path.open(newline="", encoding="utf-8") as file:
+    with path.open(newline="", encoding="utf-8-sig") as file:  # a spreadsheet writes a mark first
         rows = [(i, row) for i, row in enumerate(csv.reader(file), 1) if row]
     head = [name.strip() for name in rows[0][1]] if rows and not _numbers(rows[0][1]) else None
+    if head and len(set(head)) < len(head):
+        raise ValueError("two of its columns have one name")
     body = rows if head is None else rows[1:]
     wide = len(head) if head else len(body[0][1]) if body else 0
     wrong = next((i for i, row in body if len(row) != wide or not _numbers(row)), None)

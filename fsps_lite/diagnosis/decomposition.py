@@ -130,9 +130,12 @@ def decompose(
     that is known by its denoiser, of the same dimension and dtype. The exact guidance is the
     difference of the two exact scores, of posterior and prior. ``n`` particles take ``steps``
     steps. With ``held_out``, data that neither prior has seen, it says whether what the network
-    changes is generalisation or error. Raises ValueError where the problem has no parts.
+    changes is generalisation or error. Raises ValueError where the problem has no parts, and for
+    held-out data that are not finite.
     """
     _check(problem, network, n, steps)
+    if held_out is not None:
+        _check_held_out(problem, held_out)
     how = Sampling(n=n, steps=steps, seed=seed)
     learned = Diffusion(network, problem.schedule)
     scores = (
@@ -221,6 +224,16 @@ def _gains(
 def _more(one: Estimate, other: Estimate) -> Estimate:
     """one - other, as if they were independent."""
     return Estimate(one.value - other.value, math.hypot(one.error, other.error))
+
+
+def _check_held_out(problem: Problem, held_out: Tensor) -> None:
+    call = "decompose(problem, network, DPS, held_out=data.held_out)"
+    checks.state("held_out", held_out, problem.prior.dim, problem.prior.dtype, call)
+    lost = int((~held_out.isfinite()).sum())
+    if lost:
+        raise ValueError(
+            checks.complaint("`held_out` must be finite", f"{lost} that are not", call)
+        )
 
 
 def _check(problem: Problem, network: Prior, n: int, steps: int) -> None:

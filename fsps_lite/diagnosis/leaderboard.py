@@ -3,10 +3,12 @@
     python -m fsps_lite rank mymodule:MyMethod --problem trimodal --folder cells
 
 A cell is what one method does on one problem at several y, stored as JSON. A cell that is stored,
-with these settings and by this version of the library, is read and not run again: a run that was
-stopped goes on where it was.
+with these settings, y and text of the method, by this version of the library, is read and not run
+again: a run that was stopped goes on where it was.
 """
 
+import hashlib
+import inspect
 import json
 import math
 from collections.abc import Mapping, Sequence
@@ -101,6 +103,7 @@ def _row(
     torch.set_num_threads(1)
     y = _measurements(problem, measurements, how.seed)
     settings = {**how.settings(problem), "measurements": measurements, "version": _version()}
+    settings["of"] = _digest(method, y)
     path = None if folder is None else Path(folder) / problem.name / f"{_plain(name)}.json"
     if (known := _stored(path, settings)) is not None:
         return Row(problem.name, name, y, known) if known else None
@@ -121,6 +124,16 @@ def _measurements(problem: Problem, count: int, seed: int) -> Float[Tensor, "Y m
     """y of the joint, the same for every method."""
     g = torch.Generator(problem.device).manual_seed(seed)
     return measured(problem).simulate(problem.prior.sample(count, generator=g), generator=g)
+
+
+def _digest(method: Method, y: Tensor) -> str:
+    """Another one for another text of the method, and for other measurements."""
+    try:
+        text = inspect.getsource(method)  # type: ignore[arg-type]
+    except (TypeError, OSError):  # no class and no function, or typed into a shell
+        text = repr(method)
+    seen = " ".join(f"{value:.6g}" for value in y.flatten().tolist())
+    return hashlib.sha256(f"{text}\n{seen}".encode()).hexdigest()[:16]
 
 
 def _version() -> str:

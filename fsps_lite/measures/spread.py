@@ -31,7 +31,12 @@ def true_spread(posterior: Diffusion, t: Times) -> Float[Tensor, "*times"]:
 
 
 def spread_ratio(x: State, posterior: Diffusion, t: Time) -> Estimate:
-    """The standard deviation of the cloud over that of the true p(x_t | y)."""
+    """The standard deviation of the cloud over that of the true p(x_t | y).
+
+    A cloud whose particles are all in one place has 0, without an error.
+    """
     variance = Estimate.of((x - x.mean(0)).square().sum(-1))
     ratio = float(spreads(x) / true_spread(posterior, t))
+    if variance.value == 0:
+        return Estimate(0.0, 0.0)
     return Estimate(ratio, ratio * variance.error / (2 * variance.value))

@@ -27,7 +27,8 @@ class Sampler(ABC):
     Like a :class:`Guidance`, it knows the signal through ``prior`` and the measurement through
     ``likelihood``, and nothing else; its other fields are the parameters of the publication, with
     the published values. The class is a method of ``diagnose``, ``compare`` and ``calibrate``.
-    Raises TypeError unless both are of their kind and have one dtype.
+    Raises TypeError unless both are of their kind and have one dtype, and ValueError for a batch of
+    y, which only some of the :class:`StepSampler` take, with a row for each particle.
     """
 
     prior: Diffusion
@@ -35,6 +36,8 @@ class Sampler(ABC):
 
     def __post_init__(self) -> None:
         check_known(self.prior, self.likelihood, CALL)
+        if not isinstance(self, StepSampler):  # its particles are of one run, and so of one y
+            one_y(type(self).__name__, self.likelihood)
 
     @abstractmethod
     def __call__(self, x: State, t: Float[Tensor, "T"], *, generator: torch.Generator) -> Samples:
@@ -58,6 +61,14 @@ class StepSampler(Sampler):
         checks.generator(generator)
         path = march(lambda x, t, s: self.step(x, t, s, generator=generator), x, t)
         return Samples(path.final, time=path.t[-1], path=path)
+
+
+def one_y(name: str, likelihood: Likelihood) -> None:
+    """Raise ValueError where y is a batch."""
+    if likelihood.y.ndim > 1:
+        what, got = f"{name} takes one measurement y of shape (m,)", tuple(likelihood.y.shape)
+        call = "[DDRM(prior, replace(likelihood, y=y)) for y in likelihood.y]"
+        raise ValueError(checks.complaint(what, got, call))
 
 
 def linear_only(name: str, why: str, likelihood: Likelihood) -> Linear:

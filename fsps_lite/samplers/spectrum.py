@@ -8,6 +8,7 @@ from torch import Tensor
 
 from fsps_lite.likelihood import Likelihood
 from fsps_lite.operators import Linear
+from fsps_lite.samplers.sampler import one_y
 from fsps_lite.types import State
 
 
@@ -26,7 +27,11 @@ class Spectrum:
 
     @classmethod
     def of(cls, likelihood: Likelihood, operator: Linear) -> "Spectrum":
-        """Of a likelihood with this operator, by a singular value decomposition in float64."""
+        """Of a likelihood with this operator, by a singular value decomposition in float64.
+
+        Raises ValueError for a batch of y.
+        """
+        one_y("a sampler that works in singular directions", likelihood)
         matrix, noise = operator.matrix, likelihood.noise
         seen = likelihood.y if operator.offset is None else likelihood.y - operator.offset
         white = noise.whiten(matrix.mT).mT.double()

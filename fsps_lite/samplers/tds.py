@@ -41,7 +41,8 @@ class TDS(Sampler):
     where its effective size falls below ``threshold`` times its size. So whatever the twist, the
     weighted particles have the law of the ancestral steps given y, for many particles; and the mean
     of each run's evidence is p(y) for any number of them. For few, the law of a run is biased as 1
-    / particles.
+    / particles, and how few they may be depends on the twist: DPS proposes too narrowly where the
+    posterior is broad, few particles then carry the weight, and hundreds are not enough.
 
     Published: the twist p(y | E[x_0 | x_t]), which is DPS, or for a linear operator PiGDM with
     data_var = 0.12 (their tau^2); 2 to 64 particles; systematic resampling at 0.5. The cloud is
