@@ -113,15 +113,20 @@ def test_every_method_runs_on_what_it_takes_and_refuses_the_rest(name, make):
     assert single.x.shape == found.x.shape
 
 
-@pytest.mark.parametrize("name", ALONE)
-def test_a_particle_does_not_move_by_the_others(name):
-    """But for the noise, which is drawn for all at once: one particle is put elsewhere."""
+def with_and_without_a_move(name):
+    """One run, and the same with the first particle elsewhere at its start."""
     problem = fl.problems.one_coordinate()
     grid = fl.times(problem.schedule, STEPS, stop=0.05)
     x = problem.schedule.noise(N, 2, t=grid[0], generator=seeded(3))
     moved = x.clone()
     moved[0] += 0.5
-    one, other = run(name, problem, x=x), run(name, problem, x=moved)
+    return run(name, problem, x=x), run(name, problem, x=moved)
+
+
+@pytest.mark.parametrize("name", ALONE)
+def test_a_particle_does_not_move_by_the_others(name):
+    """But for the noise, which is drawn for all at once: one particle is put elsewhere."""
+    one, other = with_and_without_a_move(name)
     assert_close(one.x[1:], other.x[1:], rtol=1e-9, atol=1e-9)
     if one.path is not None:  # a step draws as much for one order as for another
         assert one.path.x.shape == (STEPS + 1, N, 2)
@@ -130,12 +135,7 @@ def test_a_particle_does_not_move_by_the_others(name):
 
 @pytest.mark.parametrize("name", [name for name in SAMPLERS if name not in ALONE])
 def test_a_particle_moves_by_those_of_its_run_alone(name):
-    problem = fl.problems.one_coordinate()
-    grid = fl.times(problem.schedule, STEPS, stop=0.05)
-    x = problem.schedule.noise(N, 2, t=grid[0], generator=seeded(3))
-    moved = x.clone()
-    moved[0] += 0.5
-    one, other = run(name, problem, x=x), run(name, problem, x=moved)
+    one, other = with_and_without_a_move(name)
     assert one.runs.bincount().tolist() == [8, 8, 8]
     elsewhere = one.runs > 0
     assert_close(one.x[elsewhere], other.x[elsewhere], rtol=1e-9, atol=1e-9)

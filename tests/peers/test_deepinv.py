@@ -14,20 +14,11 @@ from deepinv.sampling import (
 
 import fsps_lite as fl
 from fsps_lite.peers import deepinv
+from tests.peers.agreement import PROBLEMS, apart, seeded
 from tests.peers.figures import record
 
-PROBLEMS = ["two_atoms", "trimodal", "one_coordinate", "rank_deficient", "digits_masked"]
 TIMES = (0.9, 0.5, 0.2)
 EPS = torch.finfo(torch.float32).eps
-
-
-def seeded(seed=0):
-    return torch.Generator().manual_seed(seed)
-
-
-def apart(found, expected):
-    """The largest difference, relative to the largest number."""
-    return float((found - expected).abs().max() / expected.abs().max())
 
 
 def worst(theirs, ours, times=TIMES, problems=PROBLEMS):
