@@ -85,11 +85,14 @@ class Noise:
         return self.colour(v @ self.std) if self.full else v * self.std**2
 
     def solve(self, r: Measurement, spread: Tensor | None = None) -> Measurement:
-        """(spread + L L')^-1 r, row by row; NaN where that matrix is not positive definite."""
+        """(spread + L L')^-1 r, row by row; NaN where that matrix is not positive definite.
+
+        Computed in the dtype of ``spread``, and answered in that of ``r``.
+        """
         if spread is None and not self.full:
             return r / self.std**2
         factor = self.std if spread is None else self._total(spread)
-        return _by_rows(torch.cholesky_solve, r, factor)
+        return _by_rows(torch.cholesky_solve, r.to(factor.dtype), factor).to(r.dtype)
 
     def log_prob(self, r: Measurement, spread: Tensor | None = None) -> LogDensity:
         """log N(r; 0, spread + L L') of each row, in nats, with its normaliser. ``(*batch,)``."""
@@ -97,10 +100,10 @@ class Noise:
             white, scales = self.whiten(r), self.std.diagonal() if self.full else self.std
         else:
             factor = self._total(spread)
-            white, scales = _whitened(factor, r), factor.diagonal(dim1=-2, dim2=-1)
+            white, scales = _whitened(factor, r.to(factor.dtype)), factor.diagonal(dim1=-2, dim2=-1)
         log_norm = scales.log().expand(*scales.shape[:-1], self.size).sum(-1)
         log_norm = log_norm + 0.5 * self.size * math.log(2 * math.pi)
-        return -0.5 * white.square().sum(-1) - log_norm
+        return (-0.5 * white.square().sum(-1) - log_norm).to(r.dtype)
 
     def _total(self, spread: Float[Tensor, "*each m m"]) -> Float[Tensor, "*each m m"]:
         """The Cholesky factor of spread + L L', ``(m, m)`` or one per row.
@@ -108,7 +111,7 @@ class Noise:
         NaN where the matrix is not positive definite.
         """
         own = self.cov if self.full else torch.diag_embed(self.variances)
-        factor, failed = torch.linalg.cholesky_ex(spread + own)
+        factor, failed = torch.linalg.cholesky_ex(spread + own.to(spread.dtype))
         return torch.where(failed.bool()[..., None, None], math.nan, factor)  # it has diverged
 
 

@@ -14,6 +14,7 @@ import fsps_lite as fl
 from fsps_lite.samplers.particles import Runs
 from fsps_lite.samplers.proximal import proximal_draw, proximal_mean
 from fsps_lite.samplers.spectrum import Spectrum
+from fsps_lite.samplers.travel import noised_again, visits
 from tests.oracles import at_length, random_mixture_parts, seeded
 
 
@@ -414,13 +415,40 @@ def test_repaint_repeats_blocks_of_steps():
     x = problem.schedule.noise(6, 2, t=grid[0], generator=seeded(0))
     Watched(*known(problem), jump=2, repeats=3)(x, grid, generator=seeded(1))
     pairs = list(zip(grid[:-1].tolist(), grid[1:].tolist(), strict=True))
-    assert calls == pairs[:2] * 3 + pairs[2:4] * 3 + pairs[4:] * 3
+    assert calls == pairs[:2] * 3 + pairs[2:4] * 3 + pairs[4:]
+
+
+def published_places(steps, length, repeats):
+    """The listing of the publication, whose times count down to -1, as places of a grid."""
+    jumps = dict.fromkeys(range(0, steps - length, length), repeats - 1)
+    t, times = steps, []
+    while t >= 1:
+        t -= 1
+        times.append(t)
+        if jumps.get(t, 0) > 0:
+            jumps[t] -= 1
+            for _ in range(length):
+                t += 1
+                times.append(t)
+    return [steps - 1 - t for t in [*times, -1]]
+
+
+@pytest.mark.parametrize(
+    ("steps", "length", "repeats"),
+    [(250, 10, 10), (100, 1, 3), (13, 4, 3), (7, 7, 3), (8, 7, 3), (10, 3, 2), (5, 1, 1)],
+)
+def test_time_travel_visits_the_places_of_the_publication(steps, length, repeats):
+    """One jump back stands for as many single steps back: they have one law."""
+    single = [0]
+    for place in visits(steps, length, repeats):
+        single += range(single[-1] - 1, place - 1, -1) if place < single[-1] else [place]
+    assert single[1:] == published_places(steps, length, repeats)
 
 
 def test_going_back_keeps_the_law_of_x_t():
     problem, t, s, n = fl.problems.gaussian(), 0.4, 0.3, 1
     v = problem.schedule
-    back = fl.RePaint(*known(problem))._back(tensor([0.5]), s, t, seeded(0))
+    back = noised_again(v, tensor([0.5]), s, t, seeded(0))
     eps = torch.randn(n, 1, generator=seeded(0), dtype=torch.float64)
     kept = v.alpha(t) / v.alpha(s)
     std = (v.variance(t) - kept**2 * v.variance(s)).sqrt()

@@ -46,7 +46,7 @@ def kind_of(problem: Problem, method: Method) -> Kind:
 
 def kind_made(made: PosteriorScore | Sampler) -> Scored | Stepped | Drawn:
     """The kind of what a function of (prior, likelihood) has made."""
-    if isinstance(made, StepSampler):
+    if isinstance(made, StepSampler) and made.once:
         step = made.step
         return Stepped(lambda task: step)
     if isinstance(made, Sampler):

@@ -52,7 +52,7 @@ class MatchedGaussian(Guidance):
         """
         spread = transported(self.likelihood, self.assumed_cov(at, t), at.x)
         m = self.likelihood.noise.size
-        return self.likelihood.y.new_zeros(m, m) if spread is None else spread
+        return self.likelihood.y.new_zeros(m, m) if spread is None else spread.to(at.x.dtype)
 
     def treated(self, spread: Float[Tensor, "*#batch m m"]) -> Float[Tensor, "*#batch m m"]:
         """A V A' as it is used under a learned prior.

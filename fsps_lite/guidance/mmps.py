@@ -56,15 +56,16 @@ class MMPS(MatchedGaussian):
 def unfinished(product: Callable[[Tensor], Tensor], r: Measurement, iterations: int) -> Measurement:
     """What ``iterations`` conjugate gradients from 0 make of ``product(u)`` = r, row by row.
 
-    A row whose residual is 0 is left as it is. A direction along which the matrix is not positive
-    gives NaN: such a row has diverged.
+    A row whose residual is 0, or has fallen to the rounding of ``r``, is left as it is. A direction
+    along which the matrix is not positive gives NaN: such a row has diverged.
     """
     u, rest, along = torch.zeros_like(r), r, r
     size = rest.square().sum(-1, keepdim=True)
+    solved = torch.finfo(r.dtype).eps ** 2 * size
     for _ in range(iterations):
         image = product(along)
         bend = (along * image).sum(-1, keepdim=True)
-        step = torch.where(size == 0, 0.0, torch.where(bend > 0, size / bend, torch.nan))
+        step = torch.where(size <= solved, 0.0, torch.where(bend > 0, size / bend, torch.nan))
         u, rest = u + step * along, rest - step * image
         before, size = size, rest.square().sum(-1, keepdim=True)
         along = rest + torch.where(before == 0, 0.0, size / before) * along

@@ -22,7 +22,8 @@ def product(operator: Linear, V: Covariance, u: Measurement) -> Measurement:
 def projected(operator: Linear, V: Covariance) -> Float[Tensor, "*batch m m"]:
     """A V A': from the matrix of A, if it is small, else column by column.
 
-    ``(m, m)``, or ``(*batch, m, m)`` if V has a row for each particle. Raises ValueError where m >
+    ``(m, m)``, or ``(*batch, m, m)`` if V has a row for each particle. It is float64 for a V that
+    is a tensor: rounded, it would not be positive beside little noise. Raises ValueError where m >
     4096.
     """
     if operator.out**2 > LARGEST:
@@ -33,7 +34,7 @@ def projected(operator: Linear, V: Covariance) -> Float[Tensor, "*batch m m"]:
         return _by_products(operator, V)
     if isinstance(V, DenoisingPosterior):
         return V.projected_cov(operator.matrix)
-    matrix = operator.matrix
+    matrix, V = operator.matrix.double(), V.double()
     return V * matrix @ matrix.mT if V.ndim == 0 else matrix @ V @ matrix.mT
 
 

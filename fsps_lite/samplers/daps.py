@@ -80,9 +80,11 @@ class DAPS(StepSampler):
         if self.inner is None:
             operator = linear_only("DAPS", WHY, self.believed)
             return proximal_draw(self.believed, operator, h, var, generator)
-        root, first, last = (v ** (1 / POWER) for v in (self._level(t), FIRST, LAST))
+        s = self._level(t)
+        root, first, last = (v ** (1 / POWER) for v in (s, FIRST, LAST))
         gone = min(1.0, max(0.0, (first - root) / (first - last)))  # i / L
-        return self.inner.at(gone).draw(self.believed, h, var, generator)
+        inner = self.inner.at(gone).slowed(min(1.0, (s / LAST) ** 2))
+        return inner.draw(self.believed, h, var, generator)
 
     @property
     def believed(self) -> Likelihood:

@@ -4,14 +4,18 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import torch
+from jaxtyping import Float
+from torch import Tensor
 
 from fsps_lite import checks
 from fsps_lite.samplers.kernels import draw
 from fsps_lite.samplers.sampler import StepSampler, linear_only
+from fsps_lite.samplers.samples import Samples
 from fsps_lite.samplers.spectrum import Spectrum
+from fsps_lite.samplers.travel import noised_again, travelled
 from fsps_lite.types import State, Time
 
-CALL = "DDNM(prior, likelihood, eta=0.85)"
+CALL = "DDNM(prior, likelihood, eta=0.85, travel_length=1, travel_repeat=1)"
 WHY = "it works with the pseudo-inverse of the matrix"
 
 
@@ -21,17 +25,56 @@ class DDNM(StepSampler):
     al., 2023).
 
     m = E[x_0 | x_t], e = (x_t - alpha_t m) / sigma_t and eps is standard normal. x_0^ has the range
-    part of y and the null part of m: the noise in y is taken for signal. Published: eta = 0.85 and
-    100 steps; time travel, which repeats steps, is that of :class:`RePaint`, and is not built here.
-    Needs a Linear operator; raises ValueError for another, and unless eta is in [0, 1].
+    part of y and the null part of m: the noise in y is taken for signal.
+
+    With ``travel_repeat`` above 1 the run travels in time: parts of ``travel_length`` steps are
+    taken so often, each time from a cloud that got its noise back, on the places of the grid that
+    :class:`RePaint` repeats. In the paper the noise is added to x_s, and x_t has the law of the
+    forward process given x_s. Their code adds it to the last m instead, and forgets x_s;
+    ``travel_from_m`` does so.
+
+    Published: eta = 0.85, 100 steps and no travel, which the paper uses for hard tasks alone. Needs
+    a Linear operator; raises UnsupportedLikelihood for another, and ValueError unless eta is in
+    [0, 1] and the travel's length and repeats are at least 1.
     """
 
     eta: int | float = 0.85
+    travel_length: int = 1
+    travel_repeat: int = 1
+    travel_from_m: bool = False
 
     def __post_init__(self) -> None:
         super().__post_init__()
         linear_only(type(self).__name__, WHY, self.likelihood)
         checks.number("eta", self.eta, CALL, least=0.0, most=1.0)
+        checks.count("travel_length", self.travel_length, CALL)
+        checks.count("travel_repeat", self.travel_repeat, CALL)
+        checks.kind("travel_from_m", self.travel_from_m, bool, CALL)
+
+    @property
+    def once(self) -> bool:
+        """Whether a run takes each step once: it does not travel."""
+        return self.travel_repeat == 1
+
+    def __call__(self, x: State, t: Float[Tensor, "T"], *, generator: torch.Generator) -> Samples:
+        """The last cloud, at the time t[-1], with the path of the last visits. ``(n, d)``."""
+        if self.once:
+            return super().__call__(x, t, generator=generator)
+        self.check_run(x, t, generator)
+        schedule, before = self.prior.schedule, [x, t[0]]
+
+        def step(x: State, t: Tensor, s: Tensor) -> State:
+            before[:] = x, t
+            return self.step(x, t, s, generator=generator)
+
+        def back(x: State, s: Tensor, t: Tensor) -> State:
+            if not self.travel_from_m:
+                return noised_again(schedule, x, s, t, generator)
+            m = self.prior.denoise(*before)
+            return schedule.alpha(t) * m + schedule.sigma(t) * draw(x, generator)
+
+        path = travelled(step, back, x, t, self.travel_length, self.travel_repeat)
+        return Samples(path.final, time=t[-1], path=path)
 
     @cached_property
     def spectrum(self) -> Spectrum:

@@ -53,7 +53,7 @@ class DDRM(StepSampler):
         """The update above. ``(n, d)``."""
         schedule, spectrum, kept = self.prior.schedule, self.spectrum, (1 - self.eta**2) ** 0.5
         s_t, s_s = (schedule.sigma(u) / schedule.alpha(u) for u in (t, s))
-        z, m = spectrum.into(x / schedule.alpha(t)), spectrum.into(self.prior.denoise(x, t))
+        m, z = spectrum.into(self.prior.denoise(x, t)), spectrum.into(x / schedule.alpha(t))
         y, n, eps = spectrum.y, spectrum.noise, draw(x, generator)
         unseen = m + kept * s_s * (z - m) / s_t + self.eta * s_s * eps
         late = m + kept * s_s * (y - m) / n + self.eta * s_s * eps

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 from fsps_lite import checks
@@ -38,7 +38,8 @@ class MCGDiff(Sampler):
     On two_atoms that squares the odds: the weight of -1 falls to .008 in place of .083.
     ``final_weights`` = False leaves this factor out. The law is then p(x_0 | coordinate i of
     V'x_tau_i = alpha y_i for all i), the posterior as kappa falls to 0, up to the error of the
-    ancestral steps below tau.
+    ancestral steps below tau. A coordinate whose noise is above that of t[0] is never held; it
+    weighs the last particles by its own likelihood.
 
     Published: kappa = 1e-4, in units of x^2; 64 to 10,000 particles, resampled in each step. The
     tau_i are added to the grid. The answer has the runs, as :class:`TDS` has, and with the final
@@ -64,12 +65,18 @@ class MCGDiff(Sampler):
 
     @cached_property
     def taus(self) -> Float[Tensor, "d"]:
-        """tau_i, at which sigma / alpha is the noise of y_i; 1 where A sees nothing. ``(d,)``."""
+        """tau_i, at which sigma / alpha is the noise of y_i; 1 where it never is. ``(d,)``."""
         return self.prior.schedule.time_of(-2 * self.spectrum.noise.double().log())
+
+    @cached_property
+    def reached(self) -> Bool[Tensor, "d"]:
+        """Which coordinates A sees with no more noise than sigma / alpha at t = 1. ``(d,)``."""
+        least: Tensor = self.prior.schedule.log_snr(1.0)
+        return self.spectrum.seen & (-2 * self.spectrum.noise.double().log() >= least)
 
     def __call__(self, x: State, t: Float[Tensor, "T"], *, generator: torch.Generator) -> Samples:
         """The last particles, at t[-1], with their runs, and weights. ``(n, d)``."""
-        checks.generator(generator)
+        self.check_run(x, t, generator)
         runs = Runs.of(len(x), self.particles, x)
         z, log_weights = self._started(x, t[0], generator)
         x, runs = self.spectrum.back(z), runs.weighed(log_weights)
@@ -78,11 +85,17 @@ class MCGDiff(Sampler):
         grid = self._with_taus(t)
         for now, after in zip(grid[:-1], grid[1:], strict=True):
             x, held, runs = self._stepped(x, held, runs, now, after, generator)
-        if not self.final_weights:
+        never = self.spectrum.seen & ~self._active(t[0])
+        m = self.prior.denoise(x, t[-1])
+        if self.final_weights:
+            last = self.likelihood.log_prob(m) - torch.where(self.spectrum.seen, held, 0.0).sum(-1)
+            runs = runs.weighed(last)
+            return Samples(x, t[-1], runs.shares.log(), runs.label, log_evidence=runs.evidence)
+        if not bool(never.any()):
             return Samples(x, t[-1], runs=runs.label)
-        last = self.likelihood.log_prob(self.prior.denoise(x, t[-1]))
-        runs = runs.weighed(last - torch.where(self.spectrum.seen, held, 0.0).sum(-1))
-        return Samples(x, t[-1], runs.shares.log(), runs.label, log_evidence=runs.evidence)
+        apart = (self.spectrum.into(m) - self.spectrum.y) / self.spectrum.noise
+        runs = runs.weighed(-0.5 * torch.where(never, apart**2, 0.0).sum(-1))
+        return Samples(x, t[-1], runs.shares.log(), runs.label)
 
     def _stepped(
         self, x: State, held: State, runs: Runs, t: Time, s: Time, generator: torch.Generator
@@ -102,7 +115,7 @@ class MCGDiff(Sampler):
 
     def _active(self, t: Time) -> Tensor:
         """Which coordinates are held at t. ``(d,)``."""
-        return self.spectrum.seen & (self.taus <= t)
+        return self.reached & (self.taus <= t)
 
     def _potential(self, t: Time) -> tuple[Tensor, Tensor]:
         """Mean and variance of the potential of each coordinate. Each ``(d,)``."""
@@ -136,6 +149,6 @@ class MCGDiff(Sampler):
 
     def _with_taus(self, t: Float[Tensor, "T"]) -> Float[Tensor, "G"]:
         """The grid with the tau_i that lie in it."""
-        inside = self.taus[self.spectrum.seen & (self.taus > t[-1]) & (self.taus < t[0])]
+        inside = self.taus[self.reached & (self.taus > t[-1]) & (self.taus < t[0])]
         both: Tensor = torch.cat([t, inside.to(t)]).unique()
         return both.flip(0)

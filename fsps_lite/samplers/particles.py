@@ -6,6 +6,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from fsps_lite import checks
 from fsps_lite.types import LogDensity
 
 
@@ -24,7 +25,14 @@ class Runs:
 
     @classmethod
     def of(cls, n: int, size: int, like: Tensor) -> "Runs":
-        """``n`` particles in runs of nearly ``size``, and at least two, to know an error."""
+        """``n`` particles in runs of nearly ``size``, and at least two, to know an error.
+
+        Raises ValueError where ``n`` is below 2.
+        """
+        if n < 2:
+            what = "a particle filter needs two particles or more, for two independent runs"
+            call = "TDS(prior, likelihood)(x, t, generator=g), where x has 128 rows or more"
+            raise ValueError(checks.complaint(what, f"a cloud of {n}", call))
         count = max(2, round(n / size))
         label = torch.arange(n, device=like.device) * count // n
         return cls(label, like.new_zeros(n), like.new_zeros(count))

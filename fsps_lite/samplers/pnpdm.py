@@ -57,7 +57,7 @@ class PnPDM(Sampler):
 
     def __call__(self, x: State, t: Float[Tensor, "T"], *, generator: torch.Generator) -> Samples:
         """The last x of each chain, which starts from the denoised cloud. ``(n, d)``, time 0."""
-        checks.generator(generator)
+        self.check_run(x, t, generator)
         x = self.prior.denoise(x, t[0])
         for k in range(self.iterations):
             rho = max(self.first * self.factor**k, self.last)

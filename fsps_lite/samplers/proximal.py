@@ -27,6 +27,15 @@ def proximal_mean(likelihood: Likelihood, operator: Linear, h: State, var: Scale
     return h + _pull(likelihood, operator, likelihood.residual(h), var)
 
 
+def proximal_gradient(likelihood: Likelihood, h: State, var: Scale) -> State:
+    """h + var A'(h)' noise_cov^-1 (y - A(h)): one gradient step to the mean, for any operator.
+
+    ``(n, d)``. It differs from the mean by the order of var^2.
+    """
+    pull = likelihood.noise.solve(likelihood.residual(h))
+    return h + (var * operator_vjp(likelihood, h, pull)).to(h.dtype)
+
+
 def proximal_draw(
     likelihood: Likelihood,
     operator: Linear,
@@ -76,6 +85,10 @@ class Langevin:
         """With the rate after the share ``gone`` of a run, from 0 to 1."""
         now = self.rate * (1 - (1 - self.decay) * gone)
         return Langevin(self.steps, now, self.decay)
+
+    def slowed(self, share: float) -> "Langevin":
+        """With ``share`` times the rate."""
+        return Langevin(self.steps, self.rate * share, self.decay)
 
     def draw(
         self, likelihood: Likelihood, h: State, var: Scale, generator: torch.Generator

@@ -48,7 +48,7 @@ class REDDiff(Sampler):
 
     def __call__(self, x: State, t: Float[Tensor, "T"], *, generator: torch.Generator) -> Samples:
         """mu for each particle, at time 0. ``(n, d)``."""
-        checks.generator(generator)
+        self.check_run(x, t, generator)
         mu = self._start(x, t[0])
         mean, square = torch.zeros_like(mu), torch.zeros_like(mu)
         grid = times(self.prior.schedule, self.steps, spacing="time").to(mu.device)

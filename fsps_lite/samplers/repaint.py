@@ -8,10 +8,10 @@ from torch import Tensor
 
 from fsps_lite import checks
 from fsps_lite.likelihood import Likelihood, UnsupportedLikelihood
-from fsps_lite.samplers.kernels import ddpm_kernel, draw, drawn, forgotten
+from fsps_lite.samplers.kernels import ddpm_kernel, draw, drawn
 from fsps_lite.samplers.sampler import Sampler, linear_only
 from fsps_lite.samplers.samples import Samples
-from fsps_lite.samplers.trajectory import Trajectory
+from fsps_lite.samplers.travel import noised_again, travelled
 from fsps_lite.types import State, Time
 
 CALL = "RePaint(prior, likelihood, jump=10, repeats=10)"
@@ -25,9 +25,10 @@ class RePaint(Sampler):
     M marks the coordinates that a mask keeps, and x_s' is an ancestral step of the prior alone.
     After ``jump`` steps the cloud is diffused back to where they began, x_t = (alpha_t / alpha_s)
     x_s + noise, and they are taken again, ``repeats`` times in all: the unseen part comes to fit
-    the seen part. With ``repeats`` = 1 the unseen part sees y through the model only once. The
-    noise in y is taken for signal: a noisy y needs another method. Published: 250 steps, jump = 10
-    and repeats = 10.
+    the seen part. The last step is taken once, and so are the first ones, fewer than ``jump`` or as
+    many, before the parts that are repeated. With ``repeats`` = 1 the unseen part sees y through
+    the model only once. The noise in y is taken for signal: a noisy y needs another method.
+    Published: 250 steps, jump = 10 and repeats = 10.
 
     Needs a mask, whose matrix has a single 1 in each row; raises ValueError for another operator,
     and unless jump and repeats are at least 1.
@@ -44,18 +45,13 @@ class RePaint(Sampler):
 
     def __call__(self, x: State, t: Float[Tensor, "T"], *, generator: torch.Generator) -> Samples:
         """The last cloud, at the time t[-1], with the path of the last repeats. ``(n, d)``."""
-        checks.generator(generator)
-        path = [x]
-        for k in range(0, len(t) - 1, self.jump):
-            block = t[k : k + self.jump + 1]
-            for again in range(self.repeats):
-                x = self._back(x, block[-1], block[0], generator) if again else path[k]
-                part = [x]
-                for now, after in zip(block[:-1], block[1:], strict=True):
-                    x = self.step(x, now, after, generator=generator)
-                    part.append(x)
-            path += part[1:]
-        return Samples(x, time=t[-1], path=Trajectory(t, torch.stack(path)))
+        self.check_run(x, t, generator)
+        path = travelled(
+            lambda x, t, s: self.step(x, t, s, generator=generator),
+            lambda x, s, t: noised_again(self.prior.schedule, x, s, t, generator),
+            *(x, t, self.jump, self.repeats),
+        )
+        return Samples(path.final, time=t[-1], path=path)
 
     def step(self, x: State, t: Time, s: Time, *, generator: torch.Generator) -> State:
         """The update above. ``(n, d)``."""
@@ -65,12 +61,6 @@ class RePaint(Sampler):
         y = self.likelihood.y @ matrix
         seen = schedule.alpha(s) * y + schedule.sigma(s) * draw(x, generator)
         return torch.where(matrix.sum(0) > 0, seen, free)
-
-    def _back(self, x: State, s: Time, t: Time, generator: torch.Generator) -> State:
-        """x_t from x_s, s < t, by the forward process."""
-        schedule = self.prior.schedule
-        std = schedule.sigma(t) * forgotten(schedule, t, s).sqrt()
-        return schedule.alpha(t) / schedule.alpha(s) * x + std * draw(x, generator)
 
 
 def _kept(likelihood: Likelihood) -> Tensor:

@@ -17,7 +17,7 @@ from fsps_lite.samplers.trajectory import march
 from fsps_lite.types import State, Time, Where
 
 CALL = "DDRM(problem.diffusion, problem.likelihood)"
-ANY = "DAPS(prior, likelihood), PnPDM, REDDiff or TDS, which take any operator"
+ANY = "DAPS(prior, likelihood), DiffPIR, PnPDM, REDDiff or TDS, which take any operator"
 
 
 @dataclass(frozen=True)
@@ -43,6 +43,16 @@ class Sampler(ABC):
     def __call__(self, x: State, t: Float[Tensor, "T"], *, generator: torch.Generator) -> Samples:
         """Samples, from the cloud ``x`` at time t[0], ``(n, d)``, along the falling grid ``t``."""
 
+    def check_run(self, x: object, t: object, generator: object) -> None:
+        """Raise ValueError or TypeError unless ``x`` is a cloud of the prior and ``t`` a grid."""
+        call = f"{type(self).__name__}(prior, likelihood)(x.to(prior.prior.dtype), t, generator=g)"
+        checks.floating("x", x, call)
+        assert isinstance(x, Tensor)
+        checks.shape("x", x, ("n", self.prior.prior.dim), call)
+        checks.same_dtype("x", x, "the prior", self.prior.prior.dtype, call)
+        checks.falls("t", t, call)
+        checks.generator(generator)
+
     def to(self, where: Where) -> "Sampler":
         """The same sampler with prior and likelihood in another dtype, or on another device."""
         return replace(self, prior=self.prior.to(where), likelihood=self.likelihood.to(where))
@@ -52,13 +62,18 @@ class Sampler(ABC):
 class StepSampler(Sampler):
     """A sampler that steps along the grid: x_t becomes x_s, and nothing else is remembered."""
 
+    @property
+    def once(self) -> bool:
+        """Whether a run takes each step of the grid once; a report then takes the steps itself."""
+        return True
+
     @abstractmethod
     def step(self, x: State, t: Time, s: Time, *, generator: torch.Generator) -> State:
         """A cloud at time s < t from the cloud ``x`` at time t; both are ``(n, d)``."""
 
     def __call__(self, x: State, t: Float[Tensor, "T"], *, generator: torch.Generator) -> Samples:
         """The last cloud of the march along ``t``, at the time t[-1], with its path."""
-        checks.generator(generator)
+        self.check_run(x, t, generator)
         path = march(lambda x, t, s: self.step(x, t, s, generator=generator), x, t)
         return Samples(path.final, time=path.t[-1], path=path)
 

@@ -71,7 +71,7 @@ class TDS(Sampler):
 
     def __call__(self, x: State, t: Float[Tensor, "T"], *, generator: torch.Generator) -> Samples:
         """The last particles, at t[-1], with their weights, runs and log_evidence. ``(n, d)``."""
-        checks.generator(generator)
+        self.check_run(x, t, generator)
         runs = Runs.of(len(x), self.particles, x)
         guessed = self.guess(x, t[0])
         runs = runs.weighed(guessed)
