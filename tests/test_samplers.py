@@ -1,7 +1,7 @@
 """The samplers of the families: what is exact, and each formula once more by hand."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 
 import hypothesis
@@ -11,6 +11,8 @@ import torch
 from torch.testing import assert_close
 
 import fsps_lite as fl
+from fsps_lite.diagnosis import Drawn, Stepped
+from fsps_lite.diagnosis.method import kind_made
 from fsps_lite.samplers.particles import Runs
 from fsps_lite.samplers.proximal import proximal_draw, proximal_mean
 from fsps_lite.samplers.spectrum import Spectrum
@@ -147,6 +149,36 @@ def test_ddnm_mixes_old_and_new_noise():
     assert_close(moved, v.alpha(s) * x0 + v.sigma(s) * (eta * new + 0.8 * old))
 
 
+@pytest.mark.parametrize("from_m", [False, True])
+def test_ddnm_travels_as_the_paper_says_or_as_its_code_does(from_m):
+    """Of three steps in parts of one the second is taken twice: 0 1 2 1 2 3 are the places."""
+    prior, likelihood = plane()
+    t = fl.times(fl.VP(), 3, stop=0.05)
+    x = prior.sample(5, t[0], generator=seeded(0))
+    sampler = fl.DDNM(prior, likelihood, travel_repeat=2, travel_from_m=from_m)
+    found, g, v = sampler(x, t, generator=seeded(1)), seeded(1), prior.schedule
+
+    def again(x, x_next, now, after):
+        if not from_m:
+            return noised_again(v, x_next, after, now, g)
+        m = prior.denoise(x, now)
+        return v.alpha(now) * m + v.sigma(now) * torch.randn(5, 3, generator=g, dtype=m.dtype)
+
+    first = x
+    for now, after in ((t[0], t[1]), (t[1], t[2])):
+        stepped = sampler.step(first, now, after, generator=g)
+        first = sampler.step(again(first, stepped, now, after), now, after, generator=g)
+    assert_close(found.x, sampler.step(first, t[2], t[3], generator=g))
+    assert_close(found.path.x[2], first)
+    assert found.path.x.shape == (4, 5, 3)
+
+
+def test_a_report_runs_the_travel_and_not_the_steps_alone():
+    for repeats, kind in ((1, Stepped), (2, Drawn)):
+        made = fl.DDNM(*known(fl.problems.one_coordinate()), travel_repeat=repeats)
+        assert isinstance(kind_made(made), kind)
+
+
 def affine(sampler, t, s):
     """a, b and |c| of a step x_s = a x + b + c eps in one dimension."""
     x = tensor([0.0], [1.0])
@@ -202,6 +234,61 @@ def test_the_data_step_of_diffpir_is_that_of_pigdm_without_a_jacobian(lam):
     assert float(V) == pytest.approx(s2 / lam)
     u = likelihood.operator.adjoint(pigdm.weighed(at, V, likelihood.residual(at.mean)))
     near(fl.DiffPIR(prior, likelihood, lam=lam).restored(at.mean, t), at.mean + V * u, 1e-12)
+
+
+def test_the_gradient_step_of_diffpir_is_its_formula_for_any_operator():
+    problem, t, lam = fl.problems.square(), 0.3, 2.0
+    m = tensor([0.7], [-1.1]).requires_grad_()
+    pull = torch.autograd.grad(problem.likelihood.log_prob(m).sum(), m)[0]
+    m, s2 = m.detach(), float((-problem.schedule.log_snr(t)).exp())
+    assert_close(fl.DiffPIR(*known(problem), lam=lam).restored(m, t), m + s2 / lam * pull)
+
+
+def test_the_gradient_step_of_diffpir_is_right_to_first_order():
+    """Twice the lam, a quarter of what is between it and the minimum."""
+    prior, likelihood = plane()
+    m, t = prior.sample(6, 0.0, generator=seeded(0)), 0.1
+
+    def off(lam):
+        steps = (fl.DiffPIR(prior, likelihood, lam=lam, analytic=a) for a in (True, False))
+        exact, one = (sampler.restored(m, t) for sampler in steps)
+        return float((exact - one).norm())
+
+    assert off(1e5) / off(2e5) == pytest.approx(4, rel=1e-3)
+
+
+def test_diffpir_starts_late_from_a_noised_y():
+    """With all the noise of x_t, once the noise of y itself is counted; A does not see all."""
+    prior, likelihood = plane(rank=1)
+    t = fl.times(fl.VP(), 6, stop=0.05)
+    sampler, v = fl.DiffPIR(prior, likelihood, start=float(t[3]) + 1e-9), prior.schedule
+    x = torch.full((4, 3), math.nan, dtype=torch.float64)  # the cloud itself is not used
+    found = sampler(x, t, generator=seeded(0))
+    assert found.path.x[3:].isfinite().all()
+    rest = fl.DiffPIR(prior, likelihood)(found.path.x[3], t[3:], generator=skipped(seeded(0), 3))
+    assert_close(found.x, rest.x)
+    spectrum, nothing = sampler.spectrum, torch.zeros(1, 3, dtype=torch.float64)
+    clean = spectrum.into(sampler.noised(t[3], nothing))[0]
+    assert_close(clean, v.alpha(t[3]) * spectrum.y)
+    noise = spectrum.into(sampler.noised(t[3], torch.ones_like(nothing)))[0] - clean
+    known = torch.where(spectrum.seen, v.alpha(t[3]) * spectrum.noise, 0.0)
+    assert_close(noise**2 + known**2, v.variance(t[3]).expand(3))
+
+
+def skipped(g, steps):
+    """A generator that has drawn for so many steps of (4, 3)."""
+    for _ in range(steps):
+        torch.randn(4, 3, generator=g, dtype=torch.float64)
+    return g
+
+
+def test_diffpir_needs_a_pseudo_inverse_to_start_late(unchecked):
+    problem = fl.problems.square()
+    with pytest.raises(fl.UnsupportedLikelihood, match=r"`start` needs a Linear operator"):
+        fl.DiffPIR(*known(problem), start=0.5)
+    for start in (0.0, 1.5):
+        with pytest.raises(ValueError, match=r"start.*DiffPIR\(prior, likelihood, start"):
+            fl.DiffPIR(*known(fl.problems.gaussian()), start=start)
 
 
 def test_diffpir_carries_a_point_and_mixes_old_and_new_noise():
@@ -300,6 +387,45 @@ def test_the_rate_of_daps_falls_along_the_published_levels():
     assert inner.seen == pytest.approx([0.0, 0.3, 0.9, 1.0, 1.0])
     assert sampler.believed.noise_std == 0.01
     assert fl.DAPS(*known(problem)).believed.noise_std == 0.5
+
+
+SCHEDULES = (fl.VP(), fl.VE(), fl.Cosine(), fl.FlowMatching())
+
+
+@pytest.mark.parametrize("schedule", SCHEDULES, ids=lambda schedule: type(schedule).__name__)
+def test_the_rate_of_daps_falls_as_s_squared_below_the_published_levels(schedule):
+    """The rate is 1e-6 (s / .1)^2 there, so that z is never thrown away from h."""
+    problem = replace(fl.problems.gaussian(), schedule=schedule)
+    sampler, t = fl.DAPS(*known(problem)), 1e-3
+    s2 = (-schedule.log_snr(t)).exp()
+    assert s2 < 0.01
+    z = sampler.pulled(tensor([0.0], [1.0]), t, s2, seeded(0))
+    eps = seeded(0)
+    apart = [torch.randn(2, 1, generator=eps, dtype=torch.float64) for _ in range(100)]
+    rate, bend = 1e-6 * s2 / 0.01, 1 / s2 + 4  # y has the noise .5
+    shrunk = 1 - rate * bend
+    assert 0 < shrunk < 1
+    differ = tensor([0.0], [1.0])
+    for one in apart:
+        differ = differ + rate * (4 * (1.0 - differ) - (differ - tensor([0.0], [1.0])) / s2)
+        differ = differ + (2 * rate) ** 0.5 * one
+    assert_close(z, differ)
+
+
+def test_daps_with_the_tau_of_its_experiments_forgets_the_other_mode():
+    problem, n = fl.problems.two_atoms(), 400
+    t = fl.times(problem.schedule, 8)
+    x = problem.schedule.noise(n, 1, t=t[0], generator=seeded(0))
+    found = fl.DAPS(*known(problem), tau=0.01)(x, t, generator=seeded(1)).x
+    assert float((found < 0).double().mean()) < 0.01  # the truth is .083: 33 of 400
+
+
+@pytest.mark.parametrize(("noise_std", "diverges"), [(0.006, True), (0.008, False)])
+def test_the_published_rate_of_daps_diverges_under_little_noise(noise_std, diverges):
+    """rate / noise_std^2 > 2, which is noise_std < .0071 for A = 1."""
+    problem = fl.problems.gaussian(noise_std=noise_std)
+    z = fl.DAPS(*known(problem)).pulled(tensor([0.5]), 1.0, tensor(2e4)[0], seeded(0))
+    assert bool(z.abs() > 1e6) == diverges
 
 
 def test_the_rate_of_pnpdm_falls_along_its_iterations():
@@ -581,9 +707,23 @@ def test_mcgdiff_counts_y_twice_as_published_and_once_without_its_last_weights()
     assert abs(once.value - steps) < 4 * math.hypot(once.error, (steps * (1 - steps) / n) ** 0.5)
     published = fl.MCGDiff(*known(problem), particles=30)  # few, for one of a run has its weight
     twice = shares(published(x, grid, generator=seeded(1)))
-    odds = steps / (1 - steps) * math.exp(-2 * 0.3 / 0.25)  # once more the likelihood ratio
+    again = math.exp(-2 * 0.3 / 0.25)  # the likelihood ratio
+    assert again**2 / (1 + again**2) == pytest.approx(0.008, abs=5e-4)  # for .083, once
+    odds = steps / (1 - steps) * again
     assert twice.value + 4 * twice.error < once.value
     assert abs(twice.value - odds / (1 + odds)) < 4 * twice.error
+
+
+def test_mcgdiff_does_not_hold_what_is_noisier_than_the_start():
+    """VE(5) ends below the noise of y: y weighs the last particles, and moves none."""
+    problem = replace(fl.problems.one_coordinate(noise_std=6.0), schedule=fl.VE(5.0, 1.0))
+    t = fl.times(problem.schedule, 4)
+    x = problem.schedule.noise(12, 2, t=t[0], generator=seeded(0))
+    sampler = fl.MCGDiff(*known(problem), particles=4, final_weights=False)
+    found = sampler(x, t, generator=seeded(1))
+    expected = problem.likelihood.log_prob(problem.diffusion.denoise(found.x, t[-1]))
+    weights = expected.reshape(3, 4).softmax(-1).log().flatten()
+    assert_close(found.log_weights, weights)
 
 
 def test_mcgdiff_holds_each_coordinate_until_its_own_tau():
