@@ -34,12 +34,17 @@ class DAPS(StepSampler):
     Published: r_t = s, which is ``data_var`` = inf in r_t^2 = 1 / (1 / data_var + 1 / s^2); 5 Euler
     steps; 100 Langevin steps of the rate 1e-4 (1 - .99 i / L) at level i; L = 200 levels of s from
     100 to 0.1, whose seventh roots are evenly spaced. Here the grid is the caller's, and i / L is
-    that of the published level with this s. Their experiments put ``tau`` = 0.01 in place of
-    noise_std, whatever the noise is, and their code leaves out the 1/2 of the misfit, which is tau
-    / sqrt(2). The rate is that of images: on two_atoms z hardly moves, and the answer is the prior.
-    With a Gaussian prior of one variance, one Euler step, ``inner=None`` and that variance for
-    data_var, each step is exact. Raises ValueError for another operator where inner is None, and
-    unless tau and data_var are positive.
+    that of the published level with this s. Below s = 0.1 nothing is published, and a rate that
+    stays would exceed r_t^2 and diverge: there it falls as s^2. The rate is that of images. On
+    two_atoms z hardly moves, and the answer is the prior: the weight of -1 is .50 in place of .083.
+    For |A| = 1 and noise_std below .007 z diverges; their code then answers 0.
+
+    Their experiments put ``tau`` = 0.01 in place of noise_std, whatever the noise is: on two_atoms
+    the weight of -1 is then 0. Their code leaves out the 1/2 of the misfit, which is tau / sqrt(2),
+    and ends the flow at s = 0.01, without the last step to 0. With a Gaussian prior of one
+    variance, one Euler step, ``inner=None`` and that variance for data_var, each step is exact.
+    Raises UnsupportedLikelihood for another operator where inner is None, and ValueError unless tau
+    and data_var are positive.
     """
 
     inner: Langevin | None = Langevin()

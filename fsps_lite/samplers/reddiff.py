@@ -32,6 +32,7 @@ class REDDiff(Sampler):
 
     It takes any operator; where it is not Linear, mu starts from the mean of the prior. Published:
     lam = 0.25, Adam with the rate 0.1 and the betas 0.9 and 0.99, 1,000 steps evenly spaced in t.
+    Their code takes means over y and over x in place of sums, which is m / d times this lam.
     The grid and the cloud that it is given are not used. Raises ValueError unless lam >= 0, rate >
     0 and steps >= 1.
     """

@@ -40,9 +40,13 @@ class TDS(Sampler):
     p~(y | x_t[0]), and the last p~ is p(y | E[x_0 | x_s]). A run of ``particles`` is resampled
     where its effective size falls below ``threshold`` times its size. So whatever the twist, the
     weighted particles have the law of the ancestral steps given y, for many particles; and the mean
-    of each run's evidence is p(y) for any number of them. For few, the law of a run is biased as 1
-    / particles, and how few they may be depends on the twist: DPS proposes too narrowly where the
-    posterior is broad, few particles then carry the weight, and hundreds are not enough.
+    of each run's evidence is p(y) for any number of them.
+
+    For few, the law of a run is biased as 1 / particles where the weights have a variance. Those of
+    DPS have none where the posterior is broad, because DPS proposes too narrowly: on a Gaussian in
+    the plane, with two measurements and 25 steps, the power p of a weight has a mean for p < 1.18
+    alone, and for p < 2.77 with PiGDM. The mean of the posterior is then off by .27, .27 and .18 of
+    its standard deviations with 1, 16 and 64 particles, and by .14, .03 and .02 with PiGDM.
 
     Published: the twist p(y | E[x_0 | x_t]), which is DPS, or for a linear operator PiGDM with
     data_var = 0.12 (their tau^2); 2 to 64 particles; systematic resampling at 0.5. The cloud is
