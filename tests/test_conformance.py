@@ -1,5 +1,6 @@
 """One contract for all methods, those of the families included: METHODS x PROBLEMS."""
 
+import inspect
 import math
 import warnings
 from dataclasses import replace
@@ -17,6 +18,7 @@ N, STEPS = 24, 3
 FLAT = {
     "DPS": fl.DPS,
     "ZetaDPS": fl.ZetaDPS,
+    "StepDPS": lambda *k: fl.StepDPS(*k, 0.3, fl.times(k[0].schedule, STEPS, stop=0.05)),
     "PiGDM": fl.PiGDM,
     "TMPD": fl.TMPD,
     "DiagonalTMPD": fl.DiagonalTMPD,
@@ -33,10 +35,13 @@ SAMPLERS = {
     "DAPS": lambda *k: fl.DAPS(*k, inner=few),
     "DAPS, exact": lambda *k: fl.DAPS(*k, inner=None, ode_steps=1),
     "DiffPIR": fl.DiffPIR,
+    "DiffPIR, by gradient": lambda *k: fl.DiffPIR(*k, analytic=False),
+    "DiffPIR, late": lambda *k: fl.DiffPIR(*k, start=0.5),
     "PnPDM": lambda *k: fl.PnPDM(*k, iterations=3, inner=few),
     "PnPDM, by steps": lambda *k: fl.PnPDM(*k, iterations=2, steps=2, inner=few),
     "DDRM": fl.DDRM,
     "DDNM": fl.DDNM,
+    "DDNM, travelling": lambda *k: fl.DDNM(*k, travel_repeat=2),
     "DDNMPlus": fl.DDNMPlus,
     "REDDiff": lambda *k: fl.REDDiff(*k, steps=5),
     "RePaint": lambda *k: fl.RePaint(*k, jump=2, repeats=2),
@@ -46,9 +51,11 @@ SAMPLERS = {
     "MCGDiff, mended": lambda *k: fl.MCGDiff(*k, particles=8, final_weights=False),
 }
 METHODS = FLAT | SAMPLERS
-OF_ANY_OPERATOR = {"DPS", "ZetaDPS", "LGD", "SDA", "DAPS", "PnPDM", "REDDiff", "TDS"}
+GUIDANCES = {"DPS", "ZetaDPS", "StepDPS", "LGD", "SDA"}
+OF_ANY_OPERATOR = GUIDANCES | {"DAPS", "DiffPIR", "PnPDM", "REDDiff", "TDS"}
 ANY = {name for name in METHODS if name.split(",")[0] in OF_ANY_OPERATOR} - {
     "DAPS, exact",
+    "DiffPIR, late",
     "TDS, PiGDM",
 }
 OF_MASKS = {"RePaint"}
@@ -97,7 +104,8 @@ def run(name, problem, *, n=N, seed=0, x=None):
 def test_every_method_runs_on_what_it_takes_and_refuses_the_rest(name, make):
     problem = make()
     if not takes(name, problem):
-        with pytest.raises(ValueError, match=r"(?s)needs a (Linear operator|mask).*(DAPS|DPS)"):
+        words = r"(?s)needs a (Linear operator|mask).*(DAPS|DPS)"
+        with pytest.raises(fl.UnsupportedLikelihood, match=words):
             METHODS[name](problem.diffusion, problem.likelihood)
         return
     found = run(name, problem)
@@ -106,7 +114,8 @@ def test_every_method_runs_on_what_it_takes_and_refuses_the_rest(name, make):
     assert not found.x.requires_grad
     again = run(name, problem)
     assert torch.equal(found.x.nan_to_num(), again.x.nan_to_num())  # a seed says it all
-    if name not in ("ZetaDPS", "DPS") and "DAPS" not in name:  # which are stiff in few steps
+    # these are stiff in few steps
+    if name not in ("ZetaDPS", "DPS", "DiffPIR, by gradient") and "DAPS" not in name:
         assert found.x.isfinite().all()
     single = run(name, problem.to(torch.float32))
     assert single.x.dtype == torch.float32
@@ -121,6 +130,18 @@ def with_and_without_a_move(name):
     moved = x.clone()
     moved[0] += 0.5
     return run(name, problem, x=x), run(name, problem, x=moved)
+
+
+def test_every_public_method_is_here():
+    public = {getattr(fl, name) for name in fl.__all__}
+    kinds = [one for one in public if isinstance(one, type)]
+    wanted = {
+        one.__name__
+        for one in kinds
+        if issubclass(one, fl.Guidance | fl.Sampler) and not inspect.isabstract(one)
+    }
+    assert wanted == {name.split(",")[0] for name in METHODS}
+    assert len(wanted) >= 18
 
 
 @pytest.mark.parametrize("name", ALONE)

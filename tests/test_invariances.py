@@ -66,7 +66,7 @@ def test_an_operator_that_sees_nothing_leaves_y_out(name):
 
 UP = tensor(0.6, -0.8)
 # their gamma, zeta, row sums, unfinished iterations and missing noise_std have the units of y
-IN_UNITS_OF_Y = ("SDA", "ZetaDPS", "DiagonalTMPD", "MMPS", "REDDiff", "RePaint")
+IN_UNITS_OF_Y = ("SDA", "ZetaDPS", "StepDPS", "DiagonalTMPD", "MMPS", "REDDiff", "RePaint")
 ANY_UNITS = [name for name in METHODS if name.split(",")[0] not in IN_UNITS_OF_Y]
 
 
@@ -89,9 +89,10 @@ def test_a_measurement_in_other_units_says_the_same(name):
         assert_close(one.log_evidence + grown, same.log_evidence, rtol=0, atol=1e-7)
 
 
-# the draws of LGD are those of a time, RED-diff has a grid of its own, kappa has units of x_t^2
-OF_ONE_SCHEDULE = ("LGD", "REDDiff", "MCGDiff")
+# the draws of LGD and a late start are of a time, StepDPS and RED-diff are of a grid, kappa is of x_t
+OF_ONE_SCHEDULE = ("LGD", "StepDPS", "REDDiff", "MCGDiff")
 OF_ANY = [name for name in METHODS if name.split(",")[0] not in OF_ONE_SCHEDULE]
+OF_ANY.remove("DiffPIR, late")
 # sigma / alpha of VP ends at 149, and so this VE must go further than its default
 SCHEDULES = (fl.VE(sigma_max=200.0), fl.Cosine(), fl.FlowMatching())
 

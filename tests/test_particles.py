@@ -12,7 +12,7 @@ from torch.distributions import MultivariateNormal
 from torch.testing import assert_close
 
 import fsps_lite as fl
-from fsps_lite.samplers.kernels import bridge_kernel
+from fsps_lite.samplers.kernels import bridge_kernel, drawn
 from tests.oracles import at_length, seeded
 
 STEPS = 25
@@ -170,3 +170,28 @@ POWERS = [
 @pytest.mark.parametrize(("twist", "rank", "steps", "power"), at_length(POWERS, POWERS[3:]))
 def test_the_weights_of_dps_as_a_twist_have_a_mean_and_no_variance(twist, rank, steps, power):
     assert largest_power(rank, twist, steps) == pytest.approx(power, abs=0.005)
+
+
+def filtered(steps, particles, runs):
+    """The weight of -1 by filtering posterior sampling (Dou and Song, 2024) on two_atoms."""
+    problem, g = fl.problems.two_atoms(), seeded(0)
+    v, y, noise_var = problem.schedule, 0.3, 0.25
+    t = fl.times(v, steps)
+    y_t, x = (v.noise(runs, k, t=t[0], generator=g) for k in (1, particles))
+    y_t = y_t + v.alpha(t[0]) * y
+    for now, after in zip(t[:-1], t[1:], strict=True):
+        y_t = drawn(*bridge_kernel(v, torch.full_like(y_t, y), y_t, now, after), g)
+        m = problem.diffusion.denoise(x.reshape(-1, 1), now).reshape(x.shape)
+        mean, std = bridge_kernel(v, m, x, now, after)
+        believed = v.alpha(after) ** 2 * noise_var
+        log_weights = -0.5 * (y_t - mean) ** 2 / (believed + std**2)
+        chosen = torch.multinomial(log_weights.softmax(-1), particles, True, generator=g)
+        gain = std**2 / (believed + std**2)
+        mean = mean.gather(1, chosen)
+        x = drawn(mean + gain * (y_t - mean), (believed * gain).sqrt(), g)
+    return float((x < 0).double().mean())
+
+
+def test_a_filter_that_reuses_the_noise_of_y_counts_y_with_each_step():
+    """The truth is .083."""
+    assert filtered(20, 2000, 40) < 0.01
