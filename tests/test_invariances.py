@@ -43,9 +43,12 @@ def plane(schedule, likelihood=None):
     return fl.Diffusion(prior, schedule), likelihood
 
 
+DAILY = ("PiGDM", "DAPS", "DiffPIR", "PnPDM", "DDRM", "DDNMPlus", "TDS", "MCGDiff")
+
+
 def daily(names):
-    """Of the names, the samplers and one guidance every day."""
-    return at_length(names, [name for name in names if name in SAMPLERS or name == "PiGDM"])
+    """Of the names, one of each kind every day."""
+    return at_length(names, [name for name in names if name in DAILY])
 
 
 # RePaint takes no matrix but a mask; no other method is left out
@@ -89,7 +92,7 @@ def test_a_measurement_in_other_units_says_the_same(name):
         assert_close(one.log_evidence + grown, same.log_evidence, rtol=0, atol=1e-7)
 
 
-# the draws of LGD and a late start are of a time, StepDPS and RED-diff are of a grid, kappa is of x_t
+# the draws of LGD and a late start are of a time, StepDPS and RED-diff of a grid, kappa of x_t
 OF_ONE_SCHEDULE = ("LGD", "StepDPS", "REDDiff", "MCGDiff")
 OF_ANY = [name for name in METHODS if name.split(",")[0] not in OF_ONE_SCHEDULE]
 OF_ANY.remove("DiffPIR, late")
