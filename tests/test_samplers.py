@@ -736,6 +736,8 @@ def test_mcgdiff_holds_each_coordinate_until_its_own_tau():
     grid = sampler._with_taus(fl.times(v, 5))
     assert len(grid) == 8
     assert bool((grid[1:] < grid[:-1]).all())
+    rounded = sampler._with_taus(fl.times(v, 5).float())
+    assert set(sampler.taus[:2].tolist()) <= set(rounded.tolist())  # a tau is not rounded away
     late = float(sampler.taus[:2].max())
     assert sampler._active(late).tolist() == [
         bool(t <= late) and i < 2 for i, t in enumerate(sampler.taus)

@@ -90,15 +90,19 @@ class MCGDiff(Sampler):
         grid = self._with_taus(t)
         for now, after in zip(grid[:-1], grid[1:], strict=True):
             x, held, runs = self._stepped(x, held, runs, now, after, generator)
-        never = self.spectrum.seen & ~self._active(t[0])
-        m = self.prior.denoise(x, t[-1])
+        return self._ended(x, held, runs, t)
+
+    def _ended(self, x: State, held: State, runs: Runs, t: Float[Tensor, "T"]) -> Samples:
+        """The last particles: weighed as published, or by what was never held alone."""
+        spectrum, m = self.spectrum, self.prior.denoise(x, t[-1])
+        never = spectrum.seen & ~self._active(t[0])
         if self.final_weights:
-            last = self.likelihood.log_prob(m) - torch.where(self.spectrum.seen, held, 0.0).sum(-1)
+            last = self.likelihood.log_prob(m) - torch.where(spectrum.seen, held, 0.0).sum(-1)
             runs = runs.weighed(last)
             return Samples(x, t[-1], runs.shares.log(), runs.label, log_evidence=runs.evidence)
         if not bool(never.any()):
             return Samples(x, t[-1], runs=runs.label)
-        apart = (self.spectrum.into(m) - self.spectrum.y) / self.spectrum.noise
+        apart = (spectrum.into(m) - spectrum.y) / spectrum.noise
         runs = runs.weighed(-0.5 * torch.where(never, apart**2, 0.0).sum(-1))
         return Samples(x, t[-1], runs.shares.log(), runs.label)
 
@@ -155,5 +159,5 @@ class MCGDiff(Sampler):
     def _with_taus(self, t: Float[Tensor, "T"]) -> Float[Tensor, "G"]:
         """The grid with the tau_i that lie in it."""
         inside = self.taus[self.reached & (self.taus > t[-1]) & (self.taus < t[0])]
-        both: Tensor = torch.cat([t, inside.to(t)]).unique()
+        both: Tensor = torch.cat([t.double(), inside]).unique()  # rounded, a tau would be missed
         return both.flip(0)
