@@ -257,6 +257,16 @@ def test_the_gradient_step_of_diffpir_is_right_to_first_order():
     assert off(1e5) / off(2e5) == pytest.approx(4, rel=1e-3)
 
 
+def test_the_first_gradient_steps_of_diffpir_throw_all_particles_to_one_side():
+    problem, n = fl.problems.square(), 200
+    t = fl.times(problem.schedule, 20)
+    x = problem.schedule.noise(n, 1, t=t[0], generator=seeded(0))
+    found = fl.DiffPIR(*known(problem))(x, t, generator=seeded(1)).x
+    truth = problem.posterior.sample(20_000, 0.0, generator=seeded(2))
+    assert float((truth < 0).double().mean()) == pytest.approx(0.37, abs=0.02)
+    assert bool((found < 0).all())
+
+
 def test_diffpir_starts_late_from_a_noised_y():
     """With all the noise of x_t, once the noise of y itself is counted; A does not see all."""
     prior, likelihood = plane(rank=1)

@@ -28,8 +28,9 @@ class DiffPIR(StepSampler):
 
     For an operator that is not Linear, and for any with ``analytic=False``, the data step is one
     gradient step from m, x_0^ = m + s_t^2 / lam A'(m)' noise_cov^-1 (y - A(m)), as in the paper. It
-    is right to first order in s_t^2 and too long while s_t is large. The published code clips m to
-    the range of an image, which hides that; here the prior alone brings x back.
+    is right to first order in s_t^2 and too long while s_t is large: on the problem ``square`` the
+    first steps throw all particles to the negative side, whose weight is .37 in truth. The
+    published code clips m to the range of an image, so that nothing is thrown far.
 
     ``start`` begins late: at the first time of the grid that is not above it the cloud is replaced
     by a noised y, alpha A^+ y plus the noise that y does not have yet, and no step is taken before.
