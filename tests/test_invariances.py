@@ -11,10 +11,10 @@ from torch.testing import assert_close
 
 import fsps_lite as fl
 from tests.oracles import at_length, random_mixture_parts, seeded
-from tests.test_conformance import METHODS, SAMPLERS
+from tests.test_conformance import METHODS, SAMPLERS, STEPS
 
 pytestmark = pytest.mark.usefixtures("unchecked")
-N, STEPS = 16, 4
+N = 16
 
 
 def tensor(*values):
