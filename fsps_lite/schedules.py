@@ -20,7 +20,7 @@ from fsps_lite.types import State, Time, Times
 
 NOISY = -10.01  # the log-SNR of VP() at t = 1, where alpha is .0067
 
-NUMBERS = (int, float)
+NUMBERS = frozenset((int, float))
 KEPT = 2**12  # scales that are remembered: a few runs' worth
 
 MOST_POWER = 50.0  # of t: above it sigma(1e-3)^2 is 0 in float64
@@ -72,7 +72,7 @@ def _once(scale: Callable[[Any, Times], Tensor], cls: type) -> Callable[[Any, Ti
 
     @wraps(scale)
     def once(schedule: Any, t: Times) -> Tensor:
-        fixed = type(schedule) is cls and all(type(v) in NUMBERS for v in vars(schedule).values())
+        fixed = type(schedule) is cls and NUMBERS.issuperset(map(type, vars(schedule).values()))
         if not fixed or not _is_number(t):
             return scale(schedule, t)
         return _remembered(scale, schedule, float(t)).clone()
@@ -88,7 +88,7 @@ def _remembered(scale: Callable[[Any, Times], Tensor], schedule: Any, t: float) 
 
 def _is_number(t: object) -> bool:
     if isinstance(t, Tensor):
-        plain = t.ndim == 0 and t.device.type == "cpu" and not t.requires_grad
+        plain = t.ndim == 0 and t.is_cpu and not t.requires_grad
         return plain and not checks.transformed(t)
     return type(t) in NUMBERS
 
