@@ -69,7 +69,7 @@ class MixturePosterior(DenoisingPosterior):
     @property
     def share(self) -> Float[Tensor, "*batch K"]:
         """p(component k | x_t = x)."""
-        return self._share.movedim(0, -1)
+        return self._share.movedim(0, -1).contiguous()
 
     @cached_property
     def _share(self) -> Float[Tensor, "K *batch"]:
