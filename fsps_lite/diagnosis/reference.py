@@ -85,7 +85,10 @@ class Reference:
     @cached_property
     def expected(self) -> tuple[float, ...]:
         """The share of the many exact draws that count as hallucinated, in each way."""
-        return tuple(float(flag.double().mean()) for flag in self.hallucinating(self.pool, self.members(self.pool)))
+        return tuple(
+            float(flag.double().mean())
+            for flag in self.hallucinating(self.pool, self.members(self.pool))
+        )
 
     def members(self, x: State) -> Int[Tensor, "n"]:
         """The part of each particle. ``(n,)``."""
