@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from operator import sub
 
@@ -100,11 +100,10 @@ class LinePosterior(AtomPosterior):
     @cached_property
     def _mean(self) -> State:
         """E[x_0 | x_t = x]; for a large cloud the score is right to 1e-7 of its largest value."""
-        x, scales = self._x, (self.alpha, self.sigma)
-        known = self.centred, self.log_weights, self.panels
+        x = self._x
 
         def score(places: Tensor) -> Tensor:
-            return LinePosterior(places[:, None], *scales, *known).score[:, 0]
+            return replace(self, x=places[:, None]).score[:, 0]
 
         flat = x.flatten()
         if len(flat) <= 2 * PLACES * PIECES or not bool(flat.isfinite().all()):
