@@ -132,13 +132,22 @@ class Schedule(ABC):
         return 2 * alpha.log() - variance.log()
 
     def time_of(self, log_snr: Float[Tensor, "*times"]) -> Float[Tensor, "*times"]:
-        """The times at which the log-SNR, which falls with t, has these values, by bisection."""
+        """The times at which the log-SNR, which falls with t, has these values.
+
+        At 0 or 1 where it has them nowhere. By bisection where a schedule has no closed form.
+        """
+        if "_time_of" in vars(type(self)):  # and not in a parent: a subclass may bend the scales
+            return self._time_of(log_snr.double()).clamp(0.0, 1.0).to(log_snr)
         low, high = torch.zeros_like(log_snr), torch.ones_like(log_snr)
         for _ in range(64):
             middle = (low + high) / 2
             noisy = self.log_snr(middle) < log_snr
             low, high = torch.where(noisy, low, middle), torch.where(noisy, middle, high)
         return (low + high) / 2
+
+    def _time_of(self, log_snr: Tensor) -> Tensor:
+        """:meth:`time_of` in closed form, where there is one."""
+        raise NotImplementedError
 
     @property
     def start(self) -> float:
@@ -211,6 +220,13 @@ class VP(Schedule, fixed=True):
     def sigma(self, t: Times) -> Tensor:
         return self.variance(t).sqrt()
 
+    def _time_of(self, log_snr: Tensor) -> Tensor:
+        """Where the integral of beta, a parabola in t, is log(1 + 1 / SNR)."""
+        integral = torch.logaddexp(torch.zeros_like(log_snr), -log_snr)
+        integral = integral.clamp(max=(self.beta_min + self.beta_max) / 2)  # that of t = 1
+        root = (self.beta_min**2 + 2 * (self.beta_max - self.beta_min) * integral).sqrt()
+        return 2 * integral / (self.beta_min + root)
+
 
 @dataclass(frozen=True)
 class Cosine(Schedule, fixed=True):
@@ -221,6 +237,9 @@ class Cosine(Schedule, fixed=True):
 
     def sigma(self, t: Times) -> Tensor:
         return (unit_time(t) * torch.pi / 2).sin()
+
+    def _time_of(self, log_snr: Tensor) -> Tensor:
+        return (-log_snr / 2).exp().atan() * 2 / torch.pi
 
 
 @dataclass(frozen=True)
@@ -246,6 +265,9 @@ class VE(Schedule, fixed=True):
     def sigma(self, t: Times) -> Tensor:
         return self.sigma_max * unit_time(t) ** self.power
 
+    def _time_of(self, log_snr: Tensor) -> Tensor:
+        return ((-log_snr / 2).exp() / self.sigma_max) ** (1 / self.power)
+
 
 @dataclass(frozen=True)
 class FlowMatching(Schedule, fixed=True):
@@ -256,3 +278,6 @@ class FlowMatching(Schedule, fixed=True):
 
     def sigma(self, t: Times) -> Tensor:
         return unit_time(t) * 1.0
+
+    def _time_of(self, log_snr: Tensor) -> Tensor:
+        return (-log_snr / 2).sigmoid()
