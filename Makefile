@@ -60,9 +60,9 @@ notebooks: $(VENV)/.stamp-test ## execute the chapters that changed (.md -> .ipy
 
 bench: $(VENV)/.stamp-test ## time the engine beside the textbook (minutes; BENCH=--quick for less)
 	@$(PY) -m benchmarks $(BENCH)
-	@$(PY) -m benchmarks.page
 	@$(PY) -m benchmarks.operators
 	@$(PY) -m benchmarks.goals --since ed473ac
+	@$(PY) -m benchmarks.page
 	@$(PY) -m benchmarks.pruning
 
 assignments: $(VENV)/.stamp-book ## make the student notebooks, and example submissions, in build/

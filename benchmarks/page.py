@@ -34,8 +34,18 @@ def evaluations(found: dict) -> str:
     return "\n".join(rows) + "\n"
 
 
+def goals(found: list[dict]) -> str:
+    """What the tree and the arithmetic were built to reach, beside what was measured."""
+    words = {True: "met", False: "**falls short**", None: ""}
+    rows = ["| what | asked | measured | |", "|---|---|---|---|"]
+    for row in found:
+        cells = row["what"], row["asked"], row["measured"], words[row["met"]]
+        rows.append("| " + " | ".join(cells) + " |")
+    return "\n".join(rows) + "\n"
+
+
 def tables() -> dict[str, str]:
-    """{file: text} of both."""
+    """{file: text} of all."""
     results = json.loads((HERE / "results.json").read_text())["results"]
     found = json.loads((HERE / "integrators.json").read_text())["distance over floor"]
     found = {
@@ -45,7 +55,12 @@ def tables() -> dict[str, str]:
         }
         for problem, row in found.items()
     }
-    return {"table.md": speeds(results), "integrators.md": evaluations(found)}
+    reached = json.loads((HERE / "goals.json").read_text())
+    return {
+        "table.md": speeds(results),
+        "integrators.md": evaluations(found),
+        "goals.md": goals(reached),
+    }
 
 
 if __name__ == "__main__":

@@ -288,10 +288,15 @@ def scalar_time(t: object, call: str) -> None:
 
 def writes(one: object) -> list[int]:
     """How often torch wrote into each tensor of a dataclass; 0 in inference mode."""
+    return [written(x) for x in tensors(one)]
+
+
+def tensors(one: object) -> list[Tensor]:
+    """All tensors of a dataclass, and of the dataclasses in it."""
     if isinstance(one, Tensor):
-        return [written(one)]
+        return [one]
     parts = fields(one) if is_dataclass(one) else ()
-    return [count for part in parts for count in writes(getattr(one, part.name))]
+    return [x for part in parts for x in tensors(getattr(one, part.name))]
 
 
 def transformed(x: Tensor) -> bool:

@@ -69,7 +69,7 @@ class DenoisingPosterior(ABC):
 
         ``(*batch, d)``, in 1 / units of x. Raises ValueError where sigma is 0, or below 1e-150.
         """
-        if self.sigma < SMALLEST:
+        if float(self.sigma) < SMALLEST:
             what = "the score divides by sigma^2, so that `t` must be above 0"
             raise ValueError(checks.complaint(what, float(self.sigma), "diffusion.score(x, 1e-3)"))
         return self._score.to(self.x.dtype)

@@ -20,7 +20,7 @@ from fsps_lite.types import State, Time, Times
 
 NOISY = -10.01  # the log-SNR of VP() at t = 1, where alpha is .0067
 
-NUMBERS = (int, float)
+NUMBERS = frozenset((int, float))
 KEPT = 2**12  # scales that are remembered: a few runs' worth
 
 MOST_POWER = 50.0  # of t: above it sigma(1e-3)^2 is 0 in float64
@@ -72,7 +72,7 @@ def _once(scale: Callable[[Any, Times], Tensor], cls: type) -> Callable[[Any, Ti
 
     @wraps(scale)
     def once(schedule: Any, t: Times) -> Tensor:
-        fixed = type(schedule) is cls and all(type(v) in NUMBERS for v in vars(schedule).values())
+        fixed = type(schedule) is cls and NUMBERS.issuperset(map(type, vars(schedule).values()))
         if not fixed or not _is_number(t):
             return scale(schedule, t)
         return _remembered(scale, schedule, float(t)).clone()
@@ -88,7 +88,7 @@ def _remembered(scale: Callable[[Any, Times], Tensor], schedule: Any, t: float) 
 
 def _is_number(t: object) -> bool:
     if isinstance(t, Tensor):
-        plain = t.ndim == 0 and t.device.type == "cpu" and not t.requires_grad
+        plain = t.ndim == 0 and t.is_cpu and not t.requires_grad
         return plain and not checks.transformed(t)
     return type(t) in NUMBERS
 
@@ -132,13 +132,22 @@ class Schedule(ABC):
         return 2 * alpha.log() - variance.log()
 
     def time_of(self, log_snr: Float[Tensor, "*times"]) -> Float[Tensor, "*times"]:
-        """The times at which the log-SNR, which falls with t, has these values, by bisection."""
+        """The times at which the log-SNR, which falls with t, has these values.
+
+        At 0 or 1 where it has them nowhere. By bisection where a schedule has no closed form.
+        """
+        if "_time_of" in vars(type(self)):  # and not in a parent: a subclass may bend the scales
+            return self._time_of(log_snr.double()).clamp(0.0, 1.0).to(log_snr)
         low, high = torch.zeros_like(log_snr), torch.ones_like(log_snr)
         for _ in range(64):
             middle = (low + high) / 2
             noisy = self.log_snr(middle) < log_snr
             low, high = torch.where(noisy, low, middle), torch.where(noisy, middle, high)
         return (low + high) / 2
+
+    def _time_of(self, log_snr: Tensor) -> Tensor:
+        """:meth:`time_of` in closed form, where there is one."""
+        raise NotImplementedError
 
     @property
     def start(self) -> float:
@@ -211,6 +220,13 @@ class VP(Schedule, fixed=True):
     def sigma(self, t: Times) -> Tensor:
         return self.variance(t).sqrt()
 
+    def _time_of(self, log_snr: Tensor) -> Tensor:
+        """Where the integral of beta, a parabola in t, is log(1 + 1 / SNR)."""
+        integral = torch.logaddexp(torch.zeros_like(log_snr), -log_snr)
+        integral = integral.clamp(max=(self.beta_min + self.beta_max) / 2)  # that of t = 1
+        root = (self.beta_min**2 + 2 * (self.beta_max - self.beta_min) * integral).sqrt()
+        return 2 * integral / (self.beta_min + root)
+
 
 @dataclass(frozen=True)
 class Cosine(Schedule, fixed=True):
@@ -221,6 +237,9 @@ class Cosine(Schedule, fixed=True):
 
     def sigma(self, t: Times) -> Tensor:
         return (unit_time(t) * torch.pi / 2).sin()
+
+    def _time_of(self, log_snr: Tensor) -> Tensor:
+        return (-log_snr / 2).exp().atan() * 2 / torch.pi
 
 
 @dataclass(frozen=True)
@@ -246,6 +265,9 @@ class VE(Schedule, fixed=True):
     def sigma(self, t: Times) -> Tensor:
         return self.sigma_max * unit_time(t) ** self.power
 
+    def _time_of(self, log_snr: Tensor) -> Tensor:
+        return ((-log_snr / 2).exp() / self.sigma_max) ** (1 / self.power)
+
 
 @dataclass(frozen=True)
 class FlowMatching(Schedule, fixed=True):
@@ -256,3 +278,6 @@ class FlowMatching(Schedule, fixed=True):
 
     def sigma(self, t: Times) -> Tensor:
         return unit_time(t) * 1.0
+
+    def _time_of(self, log_snr: Tensor) -> Tensor:
+        return (-log_snr / 2).sigmoid()

@@ -84,6 +84,15 @@ def test_the_tables_of_the_page_are_what_was_measured():
         assert (page.HERE / name).read_text() == text, "run: python -m benchmarks.page"
 
 
+def test_a_goal_is_met_or_falls_short():
+    fast = beside.Case("wide", "steps")
+    assert (fast.asked, fast.told(3.0, 2.0)) == (">= 1.5 times", ("1.50 times", True))
+    assert fast.told(2.8, 2.0) == ("1.40 times", False)
+    short = beside.Case("ancestral", "a step", steps=100, milliseconds=0.5)
+    assert (short.asked, short.told(0.1, 0.05)) == ("<= 0.5 ms", ("0.50 ms, 2.00 times", True))
+    assert short.told(0.1, 0.06) == ("0.60 ms, 1.67 times", False)
+
+
 def test_the_goals_are_held_against_sums_as_written():
     g = torch.Generator().manual_seed(0)
     atoms = torch.randn(300, 3, generator=g)
@@ -118,4 +127,4 @@ def test_what_is_timed_beside_an_older_library_runs(name):
 def test_a_commit_that_is_not_there_is_said_to_be():
     rows = list(beside.Beside("0" * 40).rows())
     assert len(rows) == len(beside.CASES)
-    assert {measured for _, _, measured in rows} == {"not measured: the commit is not here"}
+    assert {row[2:] for row in rows} == {("not measured: the commit is not here", None)}

@@ -222,6 +222,23 @@ class Counted(Schedule, fixed=True):
         return unit_time(t) * 1.0
 
 
+class Bent(VP):
+    """Forgets twice as fast: the closed form of its parent is not its own."""
+
+    def log_alpha_bar(self, t):
+        return 2 * super().log_alpha_bar(t)
+
+
+@pytest.mark.parametrize("schedule", [*ALL, VP(2.0, 2.0), Bent()], ids=repr)
+def test_the_time_of_a_log_snr_is_that_time(schedule):
+    t = torch.cat([torch.logspace(-6, -1, 11, dtype=torch.float64), torch.linspace(0.1, 0.99, 9)])
+    found = schedule.time_of(schedule.log_snr(t))
+    assert_close(found, t, rtol=1e-12, atol=0.0)
+    assert_close(found.float(), schedule.time_of(schedule.log_snr(t).float()), rtol=1e-5, atol=0.0)
+    ends = torch.tensor([torch.inf, -torch.inf], dtype=torch.float64)
+    assert_close(schedule.time_of(ends), torch.tensor([0.0, 1.0], dtype=torch.float64))
+
+
 def test_a_fixed_schedule_computes_each_time_once():
     Counted.asked.clear()
     for t in (0.5, torch.tensor(0.5), torch.tensor(0.5, dtype=torch.float64), 0.25, 0.5, 1, 1.0):

@@ -4,12 +4,15 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from torch.testing import assert_close
 
+import fsps_lite as fl
 from fsps_lite import VP, Diffusion, Empirical
 from fsps_lite.engine import smooth as smooth_module
 from fsps_lite.engine.atoms import AtomPosterior, Centred
 from fsps_lite.engine.near import known
 from fsps_lite.engine.smooth import RHO, SmoothPosterior, smooth
+from fsps_lite.priors.quadrature import LinePosterior
 from tests.oracles import assert_near, rounding, seeded
 
 F64 = torch.float64
@@ -87,3 +90,20 @@ def test_who_decides():
     log_w = torch.zeros(20_000, dtype=F64)
     score = torch.func.vmap(lambda row: known(row[None], 0.5, 1.0, centred, log_w).score[0])
     assert_near(score(x[:3]), known(x[:3], 0.5, 1.0, centred, log_w).score, 1e-12)
+
+
+@pytest.mark.parametrize("t", [1e-3, 0.02, 0.2, 1.0])
+def test_of_a_density_only_those_panels_are_left_out_that_do_not_count(t):
+    """Beside the sum over all nodes: e^-40 of the line, and the rounding of so many terms."""
+    posterior = fl.problems.square().posterior
+    prior, schedule = posterior.prior, posterior.schedule
+    known, scales = prior._exact, (schedule.alpha(t), schedule.sigma(t))
+    near = posterior.sample(72, t, generator=torch.Generator().manual_seed(0))
+    for x in (near, near.sort(0).values, torch.cat([near, 9 * near])):
+        some = LinePosterior(x, *scales, known._centred, known.log_weights, prior.panels)
+        whole = AtomPosterior(x, *scales, known._centred, known.log_weights)
+        assert_close(some.mean, whole.mean, rtol=0, atol=1e-13 * len(known.atoms))
+        assert_close(some.log_evidence, whole.log_evidence, rtol=1e-12, atol=1e-11)
+    x = near.sort(0).values
+    some = LinePosterior(x, *scales, known._centred, known.log_weights, prior.panels)
+    assert max(nodes.stop - nodes.start for _, nodes in some._groups) < 0.8 * len(known.atoms)

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from fsps_lite.measures.hallucinations import NEGLIGIBLE, explainable, explained, rarest
@@ -85,18 +85,24 @@ class Reference:
     @cached_property
     def expected(self) -> tuple[float, ...]:
         """The share of the many exact draws that count as hallucinated, in each way."""
-        return tuple(float(flag.double().mean()) for flag in self.hallucinating(self.pool))
+        return tuple(
+            float(flag.double().mean())
+            for flag in self.hallucinating(self.pool, self.members(self.pool))
+        )
 
-    def hallucinating(self, x: State) -> tuple[Bool[Tensor, "n"], ...]:
-        """Which particles hallucinate, each ``(n,)``.
+    def members(self, x: State) -> Int[Tensor, "n"]:
+        """The part of each particle. ``(n,)``."""
+        assert self.parts is not None
+        return self.parts.members(x / self.alpha)
+
+    def hallucinating(self, x: State, k: Int[Tensor, "n"]) -> tuple[Bool[Tensor, "n"], ...]:
+        """Which particles, of the parts ``k``, hallucinate, each ``(n,)``.
 
         They are on parts that the posterior does not have, on places that only the measurement
         would have, and nowhere. The last two are known only where the likelihood says what is
         explained.
         """
-        assert self.parts is not None
         clean, problem = x / self.alpha, self.problem
-        k = self.parts.members(clean)
         lost = self.absent[k] & (k >= 0)
         if not explainable(problem.likelihood):
             return (lost,)

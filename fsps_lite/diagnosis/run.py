@@ -6,7 +6,7 @@ from functools import cached_property
 from typing import Literal
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from fsps_lite import checks
@@ -96,6 +96,11 @@ class Run:
         if self.shared is None:
             return Reference(self.problem, len(self.cloud), self.stop, self.seed)
         return self.shared(len(self.cloud), self.stop)
+
+    @cached_property
+    def members(self) -> Int[Tensor, "k"]:
+        """The part of each particle of the cloud, where the problem has parts. ``(k,)``."""
+        return self.reference.members(self.cloud)
 
     @cached_property
     def path(self) -> Trajectory | None:

@@ -89,8 +89,10 @@ class Centred:
         self, x: State, log_weights: Float[Tensor, "*Y N"], alpha: Scale, sigma: Scale
     ) -> tuple[State, Float[Tensor, "*Y N"]]:
         """Queries and bias, of which queries keys' + bias are the logits of ``x``."""
-        bias = log_weights.double().log_softmax(-1) - 0.5 * (alpha / sigma) ** 2 * self.squares
-        return (x - alpha * self.centre).mul_(alpha / sigma**2), bias
+        alpha, sigma = precision.number(alpha), precision.number(sigma)
+        ratio = alpha / sigma
+        bias = log_weights.double().log_softmax(-1) - 0.5 * (ratio * ratio) * self.squares
+        return (x - alpha * self.centre).mul_(alpha / (sigma * sigma)), bias
 
 
 @dataclass(frozen=True)
@@ -117,7 +119,7 @@ class AtomPosterior(DenoisingPosterior):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.sigma < SMALLEST:
+        if float(self.sigma) < SMALLEST:
             what = "atoms have a density only under noise: `sigma` must be above 0, by 1e-150"
             call = "prior.denoise(x, alpha=0.8, sigma=0.6)"
             raise ValueError(checks.complaint(what, float(self.sigma), call))
@@ -129,7 +131,8 @@ class AtomPosterior(DenoisingPosterior):
     @property
     def _score(self) -> State:
         """In place: for large clouds memory is what takes the time."""
-        return (self.alpha * self._mean).sub_(self.x).div_(self.sigma**2)
+        alpha, sigma = precision.number(self.alpha), precision.number(self.sigma)
+        return (alpha * self._mean).sub_(self.x).div_(sigma * sigma)
 
     @cached_property
     def _log_evidence(self) -> LogDensity:
@@ -236,7 +239,7 @@ class AtomPosterior(DenoisingPosterior):
         (queries, bias), keys = self._question, self.centred.keys(torch.float64)[:]
         weights, mass, top = exponentials(queries, keys, bias)
         some = heavy(weights) if keys.shape[-1] >= precision.WIDE else slice(None)
-        weights = weights[:, some].mul_(1 / mass.clamp(min=SMALLEST_MASS))
+        weights = weights[:, some].mul_(mass.clamp(min=SMALLEST_MASS).reciprocal_())
         return (some, weights), Attended(weights @ keys[some], (mass.log() + top).squeeze(-1))
 
     def _weights(self, keys: Keys) -> Iterator[tuple[slice, Iterator[tuple[Indices, Tensor]]]]:

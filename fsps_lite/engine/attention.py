@@ -19,7 +19,7 @@ from fsps_lite import checks
 
 BLOCK = 2**20  # logits in memory at a time: 4 MB of float32, which stays in the cache
 FEW = 2**14  # logits of few atoms, for which one block is better than several
-DENORMAL = torch.tensor(2.0**-1074, dtype=torch.float64, device="cpu")
+DENORMAL = 2.0**-1074  # the processor flushes it for Python as it does for torch
 ROWS = 256  # of a block, at most: enough for a matrix product to be fast
 
 Indices = Tensor | slice  # of atoms
@@ -50,7 +50,7 @@ class Attended:
 @contextmanager
 def flushed() -> Iterator[None]:
     """Weights below 1e-308 (in float32, 1e-38) count as 0: on a CPU they cost ten times as much."""
-    before = bool(DENORMAL * 1.0 == 0)
+    before = DENORMAL * 1.0 == 0
     torch.set_flush_denormal(True)
     try:
         yield

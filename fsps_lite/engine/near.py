@@ -136,12 +136,13 @@ def known(
     Of many atoms by those alone that may count, or of the line by few places, where that pays.
     """
     checks.number("sigma", sigma, "prior.denoise(x, alpha=0.8, sigma=0.6)", least=0.0)
-    sizes = centred.size, centred.radius
-    if sigma >= SMALLEST and precision.cancels(*sizes, alpha, sigma):
+    if float(sigma) < SMALLEST:  # where it refuses
+        return AtomPosterior(x, alpha, sigma, centred, log_weights)
+    if precision.cancels(centred.size, centred.radius, alpha, sigma):
         return NearAtoms(x, alpha, sigma, centred, log_weights)
-    if sigma >= SMALLEST and smooth(x, alpha, sigma, centred):
+    if smooth(x, alpha, sigma, centred):
         return SmoothPosterior(x, alpha, sigma, centred, log_weights)
-    if sigma >= SMALLEST and pays(x, alpha, sigma, centred, log_weights):
+    if pays(x, alpha, sigma, centred, log_weights):
         tree = planted(centred, log_weights)
         return PrunedPosterior(x, alpha, sigma, centred, log_weights, tree)
     return AtomPosterior(x, alpha, sigma, centred, log_weights)

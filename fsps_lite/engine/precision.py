@@ -1,7 +1,11 @@
 """Which arithmetic an average over atoms needs, so that its score is right to 1e-6."""
 
-import torch
+import math
 
+import torch
+from torch import Tensor
+
+from fsps_lite import checks
 from fsps_lite.types import Scale
 
 UNIT = 2.0**-24  # the relative rounding of float32
@@ -31,7 +35,7 @@ def arithmetic(
     leave at most 3 UNIT alpha radius / sigma: less than ``ERROR`` wherever the bound of the logits
     is. A matrix product that somebody has allowed to be less exact than float32 is not trusted.
     """
-    bound = UNIT * float(alpha * radius / sigma) ** 2
+    bound = UNIT * _over(float(alpha) * radius, sigma) ** 2
     single = _may_be_single(dtype, count, dim) and bound <= ERROR
     return torch.float32 if single else torch.float64
 
@@ -50,7 +54,7 @@ def of_values(
     pass between atoms, and such a particle amplifies a rounding a hundred times: at d = 64 clouds
     ended 1e-5 apart, at d = 784 6e-8 (measured).
     """
-    error = 2.5 * UNIT * largest * float(alpha / sigma)
+    error = 2.5 * UNIT * largest * _over(float(alpha), sigma)
     single = _may_be_single(dtype, count, dim) and dim >= LONG and error <= ERROR
     return torch.float32 if single else torch.float64
 
@@ -67,8 +71,22 @@ def cancels(size: float, radius: float, alpha: Scale, sigma: Scale) -> bool:
     ``size`` is the largest |a|: an error of DOUBLE size in alpha m - x is one of the score, which
     is about 1 / sigma, of DOUBLE alpha size / sigma, relative.
     """
-    logits = float(alpha * radius / sigma) ** 2
-    return DOUBLE * max(logits, float(alpha * size / sigma)) > ERROR
+    logits = _over(float(alpha) * radius, sigma) ** 2
+    return DOUBLE * max(logits, _over(float(alpha) * size, sigma)) > ERROR
+
+
+def number(scale: Scale) -> Scale:
+    """``scale`` as a Python number where it is no more: products of tensors cost ten times as much.
+
+    The digits are the same. It stays a tensor where it has a gradient, or another dtype or device.
+    """
+    if not isinstance(scale, Tensor) or scale.dtype != torch.float64 or not scale.is_cpu:
+        return scale
+    return scale if scale.requires_grad or checks.transformed(scale) else float(scale)
+
+
+def _over(value: float, sigma: Scale) -> float:
+    return value / float(sigma) if float(sigma) > 0 else math.inf
 
 
 def _matmul_is_float32() -> bool:

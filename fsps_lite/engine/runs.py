@@ -95,7 +95,7 @@ def exponentials(
     # in powers of two, as exp of numbers far below 0 takes twenty times as long as exp2
     logits = _logits(LOG2_E * queries, keys, LOG2_E * bias)
     top = logits.detach().amax(-1, keepdim=True)
-    apart = logits.sub_(top.masked_fill(top == -torch.inf, 0.0))
+    apart = logits.sub_(top.clamp(min=torch.finfo(top.dtype).min))  # 0 where all are -inf
     weights = apart.to(dtype).exp2_()
     return weights, weights.sum(-1, keepdim=True).double(), top / LOG2_E
 

@@ -75,6 +75,10 @@ class Panels:
         return self.log_density(self.nodes) + lengths.log()
 
     @cached_property
+    def log_masses(self) -> Float[Tensor, "P"]:
+        return self.log_weights.reshape(-1, ORDER).logsumexp(-1)
+
+    @cached_property
     def log_mass(self) -> Float[Tensor, ""]:
         return self.log_weights.logsumexp(0)
 

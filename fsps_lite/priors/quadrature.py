@@ -1,8 +1,10 @@
 """A density on the line as points with weights, so that sums are integrals, at every sigma."""
 
+import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
+from operator import sub
 
 import torch
 from jaxtyping import Float
@@ -12,6 +14,7 @@ from fsps_lite import checks
 from fsps_lite.denoising import DenoisingPosterior
 from fsps_lite.engine import attention
 from fsps_lite.engine.atoms import AtomPosterior
+from fsps_lite.engine.attention import Attended, attend
 from fsps_lite.engine.chebyshev import FIT, PLACES, nodes, summed
 from fsps_lite.engine.near import NearPosterior
 from fsps_lite.likelihood import Likelihood
@@ -27,6 +30,8 @@ SEEN = 7.5  # a panel of that many sigma / alpha holds the kernel to 1e-6; a wid
 REACH, CUTS = 14.0, 14  # how far around x_t it is cut, in sigma / alpha, and into how many pieces
 BORDERS = 12  # of panels, at most, within that reach
 LEAST = 1e-9  # the smallest sigma of a score, as a share of the line
+NATS = 40.0  # the panels that are skipped have a share below e^-40, together
+PIECES_APART = 64  # of more pieces, one sum over all nodes is as fast
 
 
 @dataclass(frozen=True)
@@ -61,7 +66,8 @@ class Line(Empirical):
     def _given(self, x: State, alpha: Scale, sigma: Scale) -> DenoisingPosterior:
         if alpha * self.panels.widest > SEEN * sigma > 0:
             return NearLine(x, alpha, sigma, self.panels)
-        return LinePosterior(x, alpha, sigma, self._exact._centred, self._exact.log_weights)
+        known = self._exact._centred, self._exact.log_weights
+        return LinePosterior(x, alpha, sigma, *known, self.panels)
 
     @cached_property
     def _exact(self) -> Empirical:
@@ -82,16 +88,22 @@ class Joint:
         return self.log_density(x) + self.likelihood.log_prob(x)
 
 
+@dataclass(frozen=True, eq=False)
 class LinePosterior(AtomPosterior):
-    """As of any atoms, but that the mean of a large cloud is interpolated."""
+    """As of any atoms, but that the mean of a large cloud is interpolated.
+
+    Points that lie together look at those panels alone that can matter to them.
+    """
+
+    panels: Panels
 
     @cached_property
     def _mean(self) -> State:
         """E[x_0 | x_t = x]; for a large cloud the score is right to 1e-7 of its largest value."""
-        x, scales, known = self._x, (self.alpha, self.sigma), (self.centred, self.log_weights)
+        x = self._x
 
         def score(places: Tensor) -> Tensor:
-            return AtomPosterior(places[:, None], *scales, *known).score[:, 0]
+            return replace(self, x=places[:, None]).score[:, 0]
 
         flat = x.flatten()
         if len(flat) <= 2 * PLACES * PIECES or not bool(flat.isfinite().all()):
@@ -100,6 +112,48 @@ class LinePosterior(AtomPosterior):
         pieces = min(PIECES, 1 + int((high - low) / (8 * self.sigma)))
         slope = interpolated(score, flat, pieces).reshape(x.shape)
         return (x + self.sigma**2 * slope) / self.alpha
+
+    def _over_all(self) -> Attended:
+        """Of the nodes that can matter: all others have a share of e^-40 at most."""
+        (queries, bias), keys = self._question, self._keys
+        plain = isinstance(keys, Tensor) and attention.plain(queries, keys, bias)
+        if not plain or not len(queries) or not bool(queries.isfinite().all()):
+            return super()._over_all()
+        parts = [
+            attend(queries[rows], keys[nodes], keys[nodes], bias[nodes])
+            for rows, nodes in self._groups
+        ]
+        return Attended(torch.cat([p.mean for p in parts]), torch.cat([p.log_sum for p in parts]))
+
+    @property
+    def _groups(self) -> list[tuple[slice, slice]]:
+        """Rows, and the nodes that they look at: each piece those of its own, where that pays."""
+        x = self._x.flatten()
+        some = x.reshape(-1, PLACES) if len(x) % PLACES == 0 else x[None]
+        first, last = self._seen(*some.aminmax(dim=-1))
+        whole = slice(min(first), max(last))
+        if len(some) > PIECES_APART or 2 * max(map(sub, last, first)) > whole.stop - whole.start:
+            return [(slice(None), whole)]
+        rows = attention.slices(len(x), some.shape[-1])
+        return list(zip(rows, map(slice, first, last), strict=True))
+
+    def _seen(self, low: Float[Tensor, "g"], high: Float[Tensor, "g"]) -> tuple[list[int], ...]:
+        """The first node that can matter to a point from ``low`` to ``high``, and the last.
+
+        A panel of mass M counts at most M exp(-near^2 / (2 sigma^2)) and at least that of far,
+        where near and far are the least and the largest distance of a point and a node of it.
+        """
+        panels, alpha, low, high = self.panels, float(self.alpha), low[:, None], high[:, None]
+        left, right = alpha * panels.left, alpha * (panels.left + panels.width)
+        near = torch.maximum(left - high, low - right).clamp_(min=0.0)
+        far = torch.maximum(right - low, high - left)
+        rate = -0.5 / float(self.sigma) ** 2
+        least = (panels.log_masses + rate * far.square_()).amax(-1, keepdim=True)
+        most = panels.log_masses + rate * near.square_()
+        place = (most > least - NATS - math.log(len(left))).int() * torch.arange(1, len(left) + 1)
+        last = ORDER * place.amax(-1)
+        place[place == 0] = len(left)
+        return (ORDER * (place.amin(-1) - 1)).tolist(), last.tolist()
 
 
 @dataclass(frozen=True, eq=False)

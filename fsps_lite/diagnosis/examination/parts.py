@@ -35,7 +35,7 @@ def weights(run: Run, parts: Partition) -> Iterator[Finding]:
     multinomial floor.
     """
     reference = run.reference
-    known, member = reference.known, parts.members(run.cloud / reference.alpha)
+    known, member = reference.known, run.members
     shares = [share_of(member == k, run) for k in range(len(parts.names))]
     for k, name in enumerate(parts.names):
         row = f"weight of {parts.noun} {name}", shares[k]
@@ -82,7 +82,7 @@ def judgeable(run: Run) -> bool:
 def hallucinated(run: Run, parts: Partition) -> Iterator[Finding | Missing]:
     """The shares of the cloud that lie where the posterior has none, minus those of the truth."""
     labels = f"prior {parts.noun}s", "likelihood modes", "nowhere"
-    flags, expected = run.reference.hallucinating(run.cloud), run.reference.expected
+    flags, expected = run.reference.hallucinating(run.cloud, run.members), run.reference.expected
     for label, id, inside, null in zip(labels, HALLUCINATED, flags, expected, strict=False):
         row = f"hallucinated {label}", beyond(inside, null, run)
         yield of_share(Finding(*row, id=f"hallucinated_{id}"), run)
