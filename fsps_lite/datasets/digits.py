@@ -84,7 +84,7 @@ def load() -> Digits:
 
 @cache
 def _file() -> tuple[np.ndarray, np.ndarray]:
-    """Pixels ``(1797, 64)``, in float64 as all our numbers, and digits, in the order of the file."""
+    """Pixels ``(1797, 64)``, in float64 as all our numbers, and digits, as the file orders them."""
     from sklearn.datasets import load_digits  # not at the top: it takes a second
 
     raw = load_digits()

@@ -179,7 +179,7 @@ def _tensor(value: object, path: Path) -> Tensor:
     with suppress(ValueError, TypeError):  # lists of other things are no array
         value = np.asarray(value) if isinstance(value, list | tuple) else value
     if isinstance(value, np.ndarray) and value.dtype.kind in "buif":
-        return torch.tensor(np.ascontiguousarray(value.astype(_known(value))))
+        return torch.from_numpy(np.ascontiguousarray(value.astype(_known(value))))
     what = f"{path.name} must hold arrays of real numbers"
     got = value.dtype if isinstance(value, np.ndarray | Tensor) else type(value).__name__
     raise ValueError(checks.complaint(what, got, CALL))

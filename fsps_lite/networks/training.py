@@ -45,14 +45,15 @@ def train(
     _check(images, shape, steps, batch, seed)
     known = {"shape": list(shape), "channels": channels, "seed": seed, "steps": steps}
     known |= {"batch": batch, "images": len(images), "sum": float(images.double().abs().sum())}
-    course = Course.new(shape, channels, seed, known)
+    course = Course.new(shape, channels, seed, known, images.device)
+    seen = images.detach().float().unflatten(-1, shape)
     path = None if checkpoint is None else Path(checkpoint)
     if path is not None and path.exists():
         course.resume(path)
     elif path is not None:
         check_target("checkpoint", path, "train(images, (1, 8, 8), checkpoint='run.pt')")
     for _ in range(course.done, steps):
-        loss = _step(course, images.float().unflatten(-1, shape), batch, steps)
+        loss = _step(course, seen, batch, steps)
         if path is not None and (course.done % SAVED == 0 or course.done == steps):
             course.save(path)
         if progress is not None:
@@ -81,9 +82,9 @@ def _step(course: Course, images: Float[Tensor, "N C H W"], batch: int, steps: i
 def _loss(course: Course, images: Float[Tensor, "N C H W"], batch: int) -> Float[Tensor, ""]:
     """The mean square error of F for some images and levels."""
     g = course.generator
-    x = images[torch.randint(len(images), (batch,), generator=g)]
-    s = (MEAN + SPREAD * torch.randn(batch, generator=g)).exp()
-    eps = torch.randn(x.shape, generator=g)
+    x = images[torch.randint(len(images), (batch,), generator=g, device=g.device)]
+    s = (MEAN + SPREAD * torch.randn(batch, generator=g, device=g.device)).exp()
+    eps = torch.randn(x.shape, generator=g, device=g.device)
     wide, root = s[:, None, None, None], (1 + s**2).sqrt()[:, None, None, None]
     answer: Tensor = course.network((x + wide * eps) / root, s.log() / 4)
     error: Tensor = (answer - (wide * x - eps) / root).square().mean()
