@@ -6,7 +6,19 @@ import pytest
 import torch
 from torch.testing import assert_close
 
-from fsps_lite import DPS, VE, VP, Diffusion, FlowMatching, Likelihood, blur, networks
+from fsps_lite import (
+    DPS,
+    VE,
+    VP,
+    Denoiser,
+    Diffusion,
+    Empirical,
+    FlowMatching,
+    Likelihood,
+    blur,
+    files,
+    networks,
+)
 from fsps_lite.networks import Table, Times, UNet, denoising_error
 from tests.oracles import seeded
 from tests.test_networks import (
@@ -268,3 +280,54 @@ def test_colour_pictures_that_are_not_square_go_through_flat_and_back():
     likelihood = Likelihood(A, A(x[0]), 0.5)
     score = DPS(Diffusion(made("v", torch.float64)[0], VP()), likelihood)
     assert score(x, TABLE.grid(VP(), 3)[1]).isfinite().all()
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32], ids=["float64", "float32"])
+def test_a_network_of_other_units_is_recovered(dtype):
+    """A dressed denoiser of x is that of z = (x - mean) / scale; as one of x it is PRIOR again."""
+    mean, scale = torch.linspace(-3, 2, 12, **F64), 0.3
+
+    class OfZ(torch.nn.Module):
+        def forward(self, z, alpha, sigma):
+            x = scale * z.double() + float(alpha) * mean
+            return ((PRIOR.denoise(x, alpha, scale * float(sigma)) - mean) / scale).to(z)
+
+    of_z = Denoiser(OfZ(), 12, dtype)
+    prior = networks.rescaled(of_z, -mean / scale, 1 / scale)
+    for alpha, sigma in ((0.9, 0.3), (0.1, 1.0)):
+        x = (alpha * PRIOR.sample(5, generator=seeded(0))).to(dtype)
+        v_ = torch.randn(5, 12, generator=seeded(1), dtype=dtype)
+        found, wanted = prior.given(x, alpha, sigma), PRIOR.given(x.double(), alpha, sigma)
+        # the mean, of up to 3 / .3, is added and taken away again
+        rounded = 40 * torch.finfo(dtype).eps
+        assert scaled(found.mean.double() - wanted.mean) < rounded
+        assert found.mean.dtype == dtype
+        exact = wanted.cov_product(v_.double())
+        assert_close(found.cov_product(v_).double(), exact, rtol=1e3 * rounded, atol=1e2 * rounded)
+
+
+def test_a_network_of_pictures_from_minus_one_to_one_knows_their_prior():
+    """The call of the docstring: the empirical denoiser of z, dressed, is that of the pictures."""
+    raw = torch.randint(256, (9, 4, 6, 3), generator=seeded(0), dtype=torch.uint8).movedim(-1, 1)
+    data = files.Pictures.of(raw)
+    of_z = Empirical.from_samples(2 * raw.flatten(1).double() / 255 - 1)
+    prior = networks.rescaled(
+        Denoiser(of_z.denoise, 72), 2 * data.mean / 255 - 1, 2 * data.scale / 255
+    )
+    x = 0.8 * data.images + 0.6 * torch.randn(9, 72, generator=seeded(1), **F64)
+    assert_close(prior.denoise(x, 0.8, 0.6), data.prior.denoise(x, 0.8, 0.6), rtol=0, atol=1e-9)
+
+
+@pytest.mark.usefixtures("unchecked")
+def test_wrong_units_are_answered():
+    prior = Denoiser(lambda x, alpha, sigma: x, 12)
+    for call, says in (
+        (lambda: networks.rescaled(PRIOR, 0.0, 1.0), "`prior` must be of the kind Denoiser"),
+        (lambda: networks.rescaled(prior, 0.0, -1.0), "`scale` must be positive"),
+        (lambda: networks.rescaled(prior, 0.0, None), "`scale` must be one number"),
+        (lambda: networks.rescaled(prior, torch.zeros(11), 1.0), r"`mean` must have shape \(12,\)"),
+        (lambda: networks.rescaled(prior, math.nan, 1.0), "`mean` must be finite"),
+        (lambda: networks.rescaled(prior, "a", 1.0), "`mean` must be a number"),
+    ):
+        with pytest.raises((ValueError, TypeError), match=says):
+            call()
