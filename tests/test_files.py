@@ -159,6 +159,25 @@ def test_a_picture_is_turned_as_its_file_says(tmp_path):
     assert float((data.brightness(data.images)[0] - smooth).abs().max()) < 20
 
 
+def test_pictures_of_two_colours_and_of_a_palette_are_read(tmp_path):
+    """They are made grey and coloured, as nothing is lost by that."""
+    pixels = (RAW > 127).numpy()
+    for k in range(2):
+        Image.fromarray(pixels[k]).save(tmp_path / f"{k}.png")
+    agrees(files.load(tmp_path), 255 * torch.tensor(pixels[:2]).byte())
+    folder = tmp_path / "p"
+    folder.mkdir()
+    for k in range(2):
+        picture = Image.new("P", (2, 1))
+        picture.putpalette([9, 8, 7, 200, 100, 50])
+        picture.putpixel((k, 0), 1)
+        picture.save(folder / f"{k}.png")
+    data = files.load(folder)
+    shown = data.brightness(data.images)
+    assert_close(shown[0, 0], torch.tensor([[200.0, 100, 50], [9, 8, 7]]).double())
+    assert_close(shown[1], shown[0].flip(1))
+
+
 def test_what_the_system_hides_is_passed_over(tmp_path):
     for k in range(3):
         save(RAW[k], tmp_path / f"{k}.png")

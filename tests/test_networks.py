@@ -312,13 +312,13 @@ def test_a_command_that_is_killed_again_and_again_ends_with_the_same_weights(tmp
     np.save(tmp_path / "mine.npy", raw.numpy())
 
     def command(out):
-        own = ["--steps", "900", "--channels", "4", "--seed", "5"]
+        own = ["--steps", "500", "--channels", "4", "--seed", "5"]
         call = ["-m", "fsps_lite.networks", "train", "mine.npy", "--out", out, *own]
         return subprocess.Popen([sys.executable, *call], cwd=tmp_path, stdout=subprocess.DEVNULL)
 
     assert command("whole.npz").wait() == 0
     kills, checkpoint = 0, tmp_path / "killed.npz.run.pt"
-    while kills < 4:
+    while kills < 3:
         run, before = command("killed.npz"), checkpoint.stat().st_mtime_ns if kills else 0
         while run.poll() is None and (
             not checkpoint.exists() or checkpoint.stat().st_mtime_ns == before

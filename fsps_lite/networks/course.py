@@ -66,9 +66,10 @@ class Course:
             other = {name: value for name, value in known if value != self.known.get(name)}
             what = f"`checkpoint` {path.name} belongs to another training"
             raise ValueError(checks.complaint(what, f"one with {other}", CALL))
-        parts = self.network, self.average, self.optimiser
-        for part, known in zip(parts, state["parts"], strict=True):
-            part.load_state_dict(known)
+        network, average, optimiser = state["parts"]
+        self.network.load_state_dict(network)
+        self.average.load_state_dict(average)
+        self.optimiser.load_state_dict(optimiser)
         self.generator.set_state(state["generator"])
         self.done = state["done"]
 

@@ -133,9 +133,8 @@ class Table:
         logs = self._logs[(-2 * self._logs >= low) & (-2 * self._logs <= high)].flip(0)
         if steps is not None:
             checks.count("steps", steps, call)
-            wanted = torch.linspace(
-                *logs[[0, -1]].tolist(), steps + 1, dtype=logs.dtype, device="cpu"
-            )
+            ends = float(logs[0]), float(logs[-1])
+            wanted = torch.linspace(ends[0], ends[1], steps + 1, dtype=logs.dtype, device="cpu")
             logs = logs[(logs - wanted[:, None]).abs().argmin(-1).unique()]
         return schedule.time_of(-2 * logs)
 
