@@ -25,7 +25,7 @@ MODULE, CHECK = re.findall(r"```python\n(.*?)```", SECTION, re.S)
 
 
 def pictures(folder, count=200, shape=(10, 14, 3), kind=np.uint8):
-    """One bright blob each, at a random place: ``(count, *shape)``; and as PNG files in a folder."""
+    """One bright blob each: ``(count, *shape)``, and as PNG files in a folder."""
     rng = np.random.default_rng(0)
     down, right = np.mgrid[: shape[0], : shape[1]]
     made = []
@@ -66,16 +66,15 @@ def test_the_commands_of_the_page_run(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(sys, "path", ["", *sys.path])
     pictures(tmp_path / "pictures", 40, (6, 8, 3))
     (tmp_path / "mymodule.py").write_text(MODULE)
-    for command in COMMANDS:
+    for command in [*COMMANDS[:2], COMMANDS[-1]]:  # the third in the long test
         module, *words = quick(command)
         words += ["--steps", "4"] * (module == "fsps_lite")
         assert (training if module == "fsps_lite.networks" else diagnosing)(words) == 0, command
     sys.modules.pop("mymodule")
     said = capsys.readouterr().out
     assert "noise level   network" in said
-    assert said.count("DPS with a learned denoiser on pictures") == 2
-    assert said.count("Whose error it is") == 2
-    assert "<html" in (tmp_path / "mine.html").read_text()
+    assert "DPS with a learned denoiser on pictures" in said
+    assert "Whose error it is" in said
 
 
 def run(command, folder):
@@ -106,6 +105,7 @@ def test_the_commands_of_the_page_run_from_a_shell_as_printed(tmp_path):
     for said in (report, other):
         assert "DPS with a learned denoiser on pictures" in said
         assert "Whose error it is" in said
+    assert "<html" in (tmp_path / "mine.html").read_text()
     (tmp_path / "check.py").write_text(f"from mymodule import *\n{CHECK}")
     assert run("python check.py", tmp_path).count("±") == 3
 
@@ -135,6 +135,6 @@ def test_the_check_of_the_page_sees_a_network_that_knows_nothing(tmp_path, monke
     known = {}
     exec(MODULE, known)
     errors = []
-    exec(CHECK.replace("print(s, ", "errors.append(("), known | {"errors": errors})
-    assert len(errors) == 3
+    exec(CHECK, known | {"print": lambda *said: errors.append(said)})
+    assert [s for s, _ in errors] == [0.1, 1.0, 10.0]
     assert errors[0][1].value > 0.1**2
