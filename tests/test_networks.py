@@ -208,7 +208,7 @@ def test_outside_its_levels_a_network_is_extended_or_refuses(kind):
 def test_a_float32_module_serves_a_float64_problem():
     stored = networks.load()
     x = torch.randn(3, 64, generator=seeded(0), **F64)
-    single = networks.read().denoiser(torch.float32)
+    single = networks.load(dtype=torch.float32)
     wanted = stored.denoise(x, 0.6, 0.8)
     assert wanted.dtype == torch.float64
     # the network itself rounds to 6e-8, in some twenty layers
@@ -269,6 +269,17 @@ def test_a_training_that_is_stopped_goes_on_to_the_same_weights(tmp_path):
     path.write_bytes(path.read_bytes()[:1000])
     with pytest.raises(ValueError, match="must be a file that this training wrote"):
         networks.train(images(), (1, 4, 4), checkpoint=path, **options)
+
+
+@pytest.mark.parametrize("mode", [torch.no_grad, torch.inference_mode])
+def test_it_learns_where_gradients_are_switched_off(mode):
+    """Somebody's notebook may have done so; and what is trained on is not a part of the graph."""
+    known = {"steps": 2, "batch": 8, "channels": 4}
+    wanted = networks.train(images().requires_grad_(), (1, 4, 4), **known)
+    with mode():
+        found = networks.train(images(), (1, 4, 4), **known)
+    for name, weight in wanted.network.state_dict().items():
+        assert torch.equal(weight, found.network.state_dict()[name])
 
 
 KILLED = """
@@ -496,11 +507,20 @@ def test_a_network_is_diagnosed_on_the_grid_of_its_table():
             "`network` must return a tensor like x",
         ),
         (
+            lambda: networks.train(images(), (1, 4, 4), checkpoint=3),
+            "`checkpoint` must be of the kind str or Path or NoneType, got 3",
+        ),
+        (lambda: networks.train(images(), (1, 4, 4), progress=3), "`progress` must be a function"),
+        (
+            lambda: denoising_error(networks.read(), torch.zeros(9, 64), 1.0, generator=seeded(0)),
+            "`prior` must be of the kind Prior, got Trained.*networks.load",
+        ),
+        (
             lambda: denoising_error(PRIOR, torch.zeros(1, 12, **F64), 1.0, generator=seeded(0)),
             r"`len\(held_out\)` must be a whole number above 1",
         ),
     ],
 )
 def test_wrong_calls_are_answered(call, says):
-    with pytest.raises(ValueError, match=says):
+    with pytest.raises((ValueError, TypeError), match=says):
         call()

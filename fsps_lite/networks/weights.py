@@ -57,13 +57,13 @@ def save(trained: Trained, path: str | Path) -> None:
     save_bytes(path, buffer.getvalue())
 
 
-def load(path: str | Path = STORED) -> Denoiser:
-    """A network from a file that :func:`save` wrote, as a prior in float64.
+def load(path: str | Path = STORED, *, dtype: torch.dtype = torch.float64) -> Denoiser:
+    """A network from a file that :func:`save` wrote, as a prior for clouds of ``dtype``.
 
     Without a ``path`` it is the one that comes with the library, of the digits. Raises ValueError
     where the file holds no such network, and FileNotFoundError where there is none.
     """
-    return read(path).denoiser()
+    return read(path).denoiser(dtype)
 
 
 def read(path: str | Path = STORED) -> Trained:
