@@ -67,10 +67,10 @@ def load(
 
     ``pictures`` are ``(H, W)`` or ``(H, W, C)``, of any sizes, such as :func:`scikit_image` gives;
     if they are not given, the photographs of scikit-learn. With a ``file`` the patches are written
-    there and memory-mapped: 4 bytes a pixel, on the disk. An equal call finds them again. The file
-    appears as a whole, and who writes into the patches does not change it. Raises ValueError where
-    the photographs hold fewer, or are too small for the strip and a patch; FileExistsError where
-    the file holds something else.
+    there and memory-mapped: 4 bytes a pixel, on the disk; what they are is written beside it, into
+    the same name with ".json". An equal call finds them again. The file appears as a whole, and who
+    writes into the patches does not change it. Raises ValueError where the photographs hold fewer,
+    or are too small for the strip and a patch; FileExistsError where the file holds something else.
     """
     checks.count("side", side, CALL, most=STRIP)
     planes = _photographs() if pictures is None else _planes(pictures, side)
