@@ -13,6 +13,7 @@ from PIL import Image
 from torch.testing import assert_close
 
 from fsps_lite.datasets import files
+from fsps_lite.datasets.bitmap import bitmap
 from fsps_lite.datasets.pictures import Pictures
 from tests.oracles import seeded
 
@@ -164,6 +165,7 @@ def test_pictures_of_two_colours_and_of_a_palette_are_read(tmp_path):
     pixels = (RAW > 127).numpy()
     for k in range(2):
         Image.fromarray(pixels[k]).save(tmp_path / f"{k}.png")
+    assert np.array_equal(bitmap(tmp_path / "0.png"), 255 * pixels[0].astype(np.uint8))
     agrees(files.load(tmp_path), 255 * torch.tensor(pixels[:2]).byte())
     folder = tmp_path / "p"
     folder.mkdir()

@@ -11,6 +11,7 @@ from sklearn.datasets import load_sample_images
 from torch.testing import assert_close
 
 from fsps_lite.datasets import patches
+from fsps_lite.datasets.mapped import Mapped
 from tests.oracles import seeded
 
 
@@ -83,6 +84,24 @@ def test_a_file_of_other_patches_is_refused_and_kept(tmp_path):
     assert file.read_bytes() == data[:-1]
     with pytest.raises(ValueError, match="`file` must name a file in a folder that exists"):
         patches.load(30, file=tmp_path / "no" / "p.bin")
+
+
+def test_rows_in_a_file_are_those_of_their_key(tmp_path):
+    calls = []
+
+    def write(rows):
+        calls.append(tuple(rows.shape))
+        rows.copy_(torch.arange(6.0).reshape(3, 2))
+        return {"said": 0.1}
+
+    for _ in range(2):
+        rows, facts = Mapped(tmp_path / "r.bin", (3, 2), "a").rows(write)
+        assert torch.equal(rows, torch.arange(6.0).reshape(3, 2))
+        assert facts == {"said": 0.1}
+    assert calls == [(3, 2)]
+    for shape, key in (((2, 3), "a"), ((3, 2), "b")):
+        with pytest.raises(FileExistsError):
+            Mapped(tmp_path / "r.bin", shape, key).rows(write)
 
 
 def test_a_call_that_is_interrupted_leaves_no_half_of_a_file(tmp_path, monkeypatch):
