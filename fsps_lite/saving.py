@@ -13,7 +13,12 @@ def save(path: str | Path, text: str) -> None:
 
     A letter that UTF-8 cannot write becomes "?".
     """
-    target, data = Path(path).resolve(), text.encode("utf-8", "replace")
+    save_bytes(path, text.encode("utf-8", "replace"))
+
+
+def save_bytes(path: str | Path, data: bytes) -> None:
+    """The same for bytes."""
+    target = Path(path).resolve()
     if target.exists() and not target.is_file():  # a terminal or a pipe holds nothing to protect
         target.write_bytes(data)
         return

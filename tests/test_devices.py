@@ -138,37 +138,109 @@ def test_a_report_is_made_under_the_trap_too():
     assert found == expected
 
 
-def of_images():
-    """What is there for images and networks, made before the trap is set, and then asked."""
-    g, net = seeded(0), fl.networks.load()
-    table = fl.networks.Table.of_betas(torch.linspace(1e-4, 0.02, 1000, dtype=torch.float64))
-    eps = fl.networks.eps_prediction(lambda u, k: 0.1 * u, table, (1, 8, 8))
-    flow = fl.networks.flow_prediction(lambda u, t: -u, (1, 8, 8))
-    x = torch.randn(3, 64, generator=g, dtype=torch.float64)
-    prior = fl.Empirical.from_samples(torch.randn(20, 64, generator=g, dtype=torch.float64))
-    dark = torch.full((64,), 9.0, dtype=torch.float64)
-    counts = fl.PoissonLikelihood(fl.motion_blur(8, 3.0, 0.5), dark, 1.0, dark)
-    cut, smooth = fl.saturation(0.5), fl.Smoothed(prior, 0.5)
+SIZE = (2, 4, 6)  # of the pictures below: in colour, and not square
+D = 48
 
-    def asked():
-        for known in (net, eps, flow, smooth):
-            yield known.denoise(x, 0.8, 0.6)
-            yield known.given(x, 0.8, 0.6).cov_product(x)
-        yield smooth.sample(3, generator=seeded(1))
-        yield from (counts.log_prob(x), counts.simulate(0 * x, generator=seeded(2)), cut(x))
-        yield fl.fourier_mask((2, 6, 5), 0.5, generator=seeded(3)).double()
 
-    return asked
+def operators(dtype):
+    """Each kind for pictures, made anew."""
+    own = {"dtype": dtype}
+    yield fl.blur(SIZE, 0.7, **own)
+    yield fl.blur(SIZE, (0.5, 1.0), edges="reflect", **own)
+    yield fl.motion_blur(SIZE, 2.5, 0.5, edges="periodic", **own)
+    yield fl.downsample(SIZE, 2, **own)
+    yield fl.projections(SIZE, [0.0, 0.7], **own)
+    yield fl.mask([True, False] * (D // 2), **own)
+    yield fl.fourier_samples(fl.fourier_mask(SIZE, 0.5, generator=seeded(3)), **own)
+    yield fl.saturation(0.3, after=fl.blur(SIZE, 0.7, **own))
+
+
+def functions(dtype, device="cpu"):
+    """What is new for images and networks, as functions of a cloud ``(n, D)``."""
+    atoms = torch.randn(40, D, generator=seeded(0), device="cpu").to(dtype)
+    labels = torch.arange(40, device="cpu") % 2
+    prior = fl.Empirical.from_samples(atoms).to(device)
+    dark = torch.full((D,), 9.0, dtype=dtype, device="cpu")
+    counts = fl.PoissonLikelihood(fl.motion_blur(SIZE, 3.0, 0.5, dtype=dtype), dark, 1.0, dark)
+    posterior = prior.condition(counts.to(device))
+    yield from (A.to(device) if isinstance(A, fl.Linear) else A for A in operators(dtype))
+    yield counts.to(device).log_prob
+    fitted = fl.fit_classes(atoms, labels, regularisation=0.5).to(device)
+    nets = fl.networks
+    table = nets.Table.of_betas(torch.linspace(1e-4, 0.02, 99, dtype=torch.float64, device="cpu"))
+    adapted = [
+        nets.eps_prediction(lambda u, k: 0.1 * u, table, SIZE, dtype=dtype),
+        nets.flow_prediction(lambda u, t: -u, SIZE, dtype=dtype),
+        nets.edm(lambda u, c: u.sin(), SIZE, dtype=dtype),
+    ]
+    for known in (fl.Smoothed(prior, 0.5), fitted, posterior, *adapted):
+        yield lambda x, known=known: known.denoise(x, 0.8, 0.6)
+        yield lambda x, known=known: known.given(x, 0.8, 0.6).cov_product(x.detach())
+
+
+def data():
+    """What is loaded, drawn or trained, made anew."""
+    yield from (fl.digits.load().images, fl.digits.load().held_out_labels)
+    yield from (fl.letters.load(30).images, fl.letters.load(30).labels)
+    yield from (fl.patches.load(30).images, fl.patches.load(30).held_out)
+    x = torch.randn(30, D, generator=seeded(1), device="cpu")
+    x = (x - x.mean(0)) / x.std()
+    yield from (part.images for part in fl.files.Pictures.of(x.unflatten(1, SIZE)).split(9))
+    net = fl.networks.train(x, SIZE, steps=2, batch=4, channels=4, seed=1).denoiser()
+    yield net.denoise(x[:3].double(), 0.8, 0.6)
+    stored, some = fl.networks.load(), fl.digits.load().held_out[:3]
+    yield stored.given(some, 0.8, 0.6).cov_product(some)
+    error = fl.networks.denoising_error(stored, some, 1.0, generator=seeded(2))
+    yield torch.tensor(error.value, device="cpu")
+    table = fl.networks.Table.of_betas(torch.linspace(1e-4, 0.02, 99, device="cpu"))
+    yield table.grid(fl.VP(), 9)
+
+
+def pictures(dtype=torch.float64):
+    return 0.5 * torch.randn(3, D, generator=seeded(2), dtype=dtype, device="cpu")
 
 
 def test_nothing_of_images_is_made_on_the_default_device():
-    asked = of_images()
-    expected = list(asked())
+    def asked():
+        return [fn(pictures()) for fn in functions(torch.float64)] + list(data())
+
+    expected = asked()
     with torch.device("meta"):
-        found = list(asked())
+        found = asked()
     for mine, other in zip(found, expected, strict=True):
         assert mine.device.type == "cpu"
         assert torch.equal(mine, other)
+
+
+def test_images_and_networks_in_float32():
+    """Each by how far it moves when what it is asked moves by the rounding of float32."""
+    x = pictures(torch.float32)
+    pairs = zip(functions(torch.float32), functions(torch.float64), strict=True)
+    for k, (near, exact) in enumerate(pairs):
+        answer = near(x)
+        assert answer.dtype == torch.float32, k
+        wanted = exact(x.double())
+        size = max(condition(exact, x), float(wanted.abs().max()))
+        # what it is made of, such as atoms and taps, is rounded too, and each step on the way
+        assert_near(answer, wanted, rounding(torch.float32, size, operations=20))
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no CUDA device here")
+def test_images_and_networks_run_on_a_gpu():
+    x = pictures()
+    for there, here in zip(functions(torch.float64, "cuda"), functions(torch.float64), strict=True):
+        answer = there(x.cuda())
+        assert answer.is_cuda
+        assert_close(answer.cpu(), here(x), rtol=1e-9, atol=1e-9)
+    digits, stored = fl.digits.load(), fl.networks.load()
+    some = digits.held_out[:3]
+    answer = stored.denoise(some.cuda(), 0.8, 0.6)  # its weights lie on the CPU, and stay there
+    assert answer.is_cuda
+    assert_close(answer.cpu(), stored.denoise(some, 0.8, 0.6), rtol=0, atol=1e-5)
+    trained = fl.networks.train(digits.images.cuda(), (1, 8, 8), steps=3, batch=8, channels=4)
+    assert next(trained.network.parameters()).is_cuda
+    assert trained.denoiser().denoise(some.cuda(), 0.8, 0.6).is_cuda
+    assert trained.denoiser().denoise(some, 0.8, 0.6).device.type == "cpu"
 
 
 def test_every_measurement_is_asked_under_the_trap_too():

@@ -16,7 +16,17 @@ def test_the_images_are_scikit_learns():
     labels = torch.cat([data.labels, data.held_out_labels])
     mine = sorted(zip(ink.tolist(), labels.tolist(), strict=True))
     assert mine == sorted(zip(raw.data.tolist(), raw.target.tolist(), strict=True))
-    assert digits.load() is data
+
+
+def test_who_writes_into_them_changes_only_his_own():
+    mine = digits.load()
+    wanted = [part.clone() for part in (mine.images, mine.held_out, mine.labels, mine.mean)]
+    for part in (mine.images, mine.held_out, mine.labels, mine.mean):
+        part.zero_()
+    again = digits.load()
+    found = again.images, again.held_out, again.labels, again.mean
+    assert all(torch.equal(a, b) for a, b in zip(found, wanted, strict=True))
+    assert again.images.any()
 
 
 def test_what_is_held_out_could_be_any():

@@ -4,6 +4,7 @@ import gzip
 import pickle
 import struct
 import zipfile
+import zlib
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from PIL import Image
 from torch.testing import assert_close
 
 from fsps_lite.datasets import files
+from fsps_lite.datasets.bitmap import bitmap
 from fsps_lite.datasets.pictures import Pictures
 from tests.oracles import seeded
 
@@ -103,6 +105,89 @@ def test_a_jpeg_is_near_what_it_was(tmp_path):
     assert float((data.brightness(data.images)[0] - smooth).abs().max()) < 20
 
 
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32], ids=["float64", "float32"])
+@pytest.mark.parametrize("unit", [1e-30, 1.0, 2.0**60, 1e300])
+def test_the_unit_of_brightness_is_of_no_matter(tmp_path, unit, dtype):
+    """Neither the squares of large values overflow, nor those of small ones vanish."""
+    raw = RAW.double() * unit
+    np.save(tmp_path / "a.npy", raw.numpy())
+    if unit == 1e300 and dtype == torch.float32:
+        with pytest.raises(ValueError, match="must fit into torch.float32, got values of 2.5"):
+            files.load(tmp_path / "a.npy", dtype=dtype)
+        return
+    data, plain = files.load(tmp_path / "a.npy", dtype=dtype), Pictures.of(RAW, dtype=dtype)
+    eps = torch.finfo(dtype).eps
+    assert_close(data.images, plain.images, rtol=8 * eps, atol=8 * eps)
+    assert data.scale / unit == pytest.approx(plain.scale, rel=8 * eps)
+    assert_close(data.brightness(data.images).double(), raw, rtol=16 * eps, atol=16 * eps * unit)
+    assert data.images.dtype == data.mean.dtype == dtype
+
+
+@pytest.mark.parametrize("value", [0.0, 0.1, 1e300, 7e-310])
+def test_equal_pictures_have_no_scale_whatever_their_mean_rounds_to(value):
+    same = torch.full((7, 4, 5), value, dtype=torch.float64)
+    for images in (same, RAW[:1].double().expand(9, 4, 5) / 255):
+        with pytest.raises(ValueError, match="or more that differ: they have no scale, got [79]"):
+            Pictures.of(images)
+
+
+@pytest.mark.parametrize("kind", [np.float16, np.longdouble, np.uint64, np.bool_, ">i4"])
+def test_arrays_of_any_real_dtype_are_read(tmp_path, kind):
+    array = (RAW.numpy() > 99).astype(kind)
+    array = array + np.uint64(2**63) * array if kind is np.uint64 else array
+    np.save(tmp_path / "a.npy", array)
+    agrees(files.load(tmp_path / "a.npy"), torch.tensor(array.astype(np.float64)))
+
+
+def test_what_is_loaded_is_a_copy():
+    raw = RAW.double().requires_grad_()
+    data = Pictures.of(raw)
+    data.images.zero_()
+    assert torch.equal(raw.detach(), RAW.double())
+    assert not data.images.requires_grad
+
+
+def test_a_picture_is_turned_as_its_file_says(tmp_path):
+    """A camera that was held upright stores its rows as columns, and says so."""
+    smooth = torch.linspace(0, 255, 64 * 32).byte().reshape(64, 32)
+    for k in range(2):
+        turned = Image.fromarray((smooth + k).rot90(1).numpy().copy())
+        exif = turned.getexif()
+        exif[0x0112] = 6  # to be turned by 90 degrees, clockwise, to be looked at
+        turned.save(tmp_path / f"{k}.jpg", quality=95, exif=exif)
+    data = files.load(tmp_path)
+    assert data.shape == (64, 32)
+    assert float((data.brightness(data.images)[0] - smooth).abs().max()) < 20
+
+
+def test_pictures_of_two_colours_and_of_a_palette_are_read(tmp_path):
+    """They are made grey and coloured, as nothing is lost by that."""
+    pixels = (RAW > 127).numpy()
+    for k in range(2):
+        Image.fromarray(pixels[k]).save(tmp_path / f"{k}.png")
+    assert np.array_equal(bitmap(tmp_path / "0.png"), 255 * pixels[0].astype(np.uint8))
+    agrees(files.load(tmp_path), 255 * torch.tensor(pixels[:2]).byte())
+    folder = tmp_path / "p"
+    folder.mkdir()
+    for k in range(2):
+        picture = Image.new("P", (2, 1))
+        picture.putpalette([9, 8, 7, 200, 100, 50])
+        picture.putpixel((k, 0), 1)
+        picture.save(folder / f"{k}.png")
+    data = files.load(folder)
+    shown = data.brightness(data.images)
+    assert_close(shown[0, 0], torch.tensor([[200.0, 100, 50], [9, 8, 7]]).double())
+    assert_close(shown[1], shown[0].flip(1))
+
+
+def test_what_the_system_hides_is_passed_over(tmp_path):
+    for k in range(3):
+        save(RAW[k], tmp_path / f"{k}.png")
+    (tmp_path / "._0.png").write_bytes(b"resource fork")
+    (tmp_path / ".cache").mkdir()
+    agrees(files.load(tmp_path), RAW[:3])
+
+
 def mixed_sizes(folder):
     save(RAW[0], folder / "a.png")
     save(RAW[1, :2], folder / "b.png")
@@ -123,6 +208,60 @@ def alpha_of_a_palette(folder):
 
 def sixteen(folder):
     Image.fromarray(np.zeros((4, 4), np.uint16)).save(folder / "a.png")
+
+
+def png(depth, colour, data):
+    """A PNG file as its standard says it, of one row."""
+
+    def chunk(kind, body):
+        sum_ = struct.pack(">I", zlib.crc32(kind + body))
+        return struct.pack(">I", len(body)) + kind + body + sum_
+
+    head = struct.pack(">IIBBBBB", 1, 1, depth, colour, 0, 0, 0)
+    parts = chunk(b"IHDR", head), chunk(b"IDAT", zlib.compress(b"\0" + data)), chunk(b"IEND", b"")
+    return b"\x89PNG\r\n\x1a\n" + b"".join(parts)
+
+
+def sixteen_of_each_colour(folder):
+    """Pillow opens it as 8 bits, and does not say so."""
+    (folder / "a.png").write_bytes(png(16, 2, bytes(range(6))))
+
+
+def alpha_of_a_colour(folder):
+    Image.new("RGB", (4, 4)).save(folder / "a.png", transparency=(0, 0, 0))
+
+
+def other_kind(folder):
+    save(RAW[0], folder / "a.png")
+    save(RAW[1], folder / "b.webp")
+
+
+def deeper_folder(folder):
+    (folder / "cat" / "young").mkdir(parents=True)
+    save(RAW[0], folder / "cat" / "a.png")
+
+
+def empty_label(folder):
+    save(RAW[0], folder / "a" / "a.png")
+    (folder / "b").mkdir()
+
+
+def folder_beside(folder):
+    save(RAW[0], folder / "a.png")
+    (folder / "b.png").mkdir()
+
+
+def equal(folder):
+    for name in "abc":
+        save(RAW[0], folder / f"{name}.png")
+
+
+def alone(folder):
+    save(RAW[0], folder / "a.png")
+
+
+def of_cifar(folder):
+    (folder / "data_batch_1").write_bytes(pickle.dumps(1))
 
 
 def corrupt(folder):
@@ -148,7 +287,16 @@ FOLDERS = [
     (corrupt, "a.png cannot be read as a picture: it is damaged"),
     (no_picture, "a.png cannot be read as a picture"),
     (cmyk, "a.jpg must be grey or red, green and blue, got the mode CMYK"),
-    (lambda folder: None, "must hold PNG or JPEG files, got none"),
+    (lambda folder: None, "must hold PNG or JPEG files, got none, but nothing"),
+    (of_cifar, "must hold PNG or JPEG files, got none, but data_batch_1"),
+    (sixteen_of_each_colour, "a.png must have 8 bits for each colour.*RGB.*the upper 8"),
+    (alpha_of_a_colour, "a.png has an alpha channel"),
+    (other_kind, "must be PNG or JPEG files, got b.webp.*save"),
+    (deeper_folder, "the folder cat is a label.*got the folder young in it"),
+    (empty_label, "the folder b is a label.*got none"),
+    (folder_beside, "not both, got a.png beside the folder b.png"),
+    (equal, "two pictures or more that differ.*got 3 that are equal"),
+    (alone, "two pictures or more that differ.*got 1 that"),
 ]
 
 
@@ -238,7 +386,12 @@ FILES = [
     (arrays(images=RAW, labels=LABELS[1:]), "`labels` must have shape"),
     (arrays(images=RAW, labels=LABELS - 1), "`labels` must be whole numbers from 0"),
     (arrays(images=np.full((3, 2, 2), np.nan)), "`images` must be finite"),
-    (arrays(images=np.ones((3, 2, 2))), "pictures that are all the same have no scale"),
+    (arrays(images=np.ones((3, 2, 2))), "two pictures or more that differ: they have no scale"),
+    (arrays(images=np.ones((3, 5, 6, 4))), r"1 or 3 colours.*\(3, 5, 6, 4\).*images\[..., :3\]"),
+    (arrays(images=np.ones((3, 2, 5, 6))), "must have 1 or 3 colours, and no alpha channel"),
+    (arrays(images=np.ones((32, 32, 3))), r"look like one picture \(H, W, C\).*images\[:, None\]"),
+    (arrays(images=RAW, labels=list("abcabc")), r"must hold arrays of real numbers, got <U1"),
+    (arrays(images=RAW, labels=LABELS * 10**8), "labels.max.*at most 100,000, got 200000000"),
     (arrays(images=RAW.numpy() + 1j), "a.npz must hold arrays of real numbers"),
 ]
 
@@ -252,6 +405,17 @@ def test_a_file_that_will_not_do_is_refused(tmp_path, make, says):
 
 @pytest.mark.usefixtures("unchecked")
 def test_wrong_calls_are_answered(tmp_path):
+    for dtype in (torch.float16, torch.int64):
+        with pytest.raises(TypeError, match="`dtype` must be torch.float32 or torch.float64"):
+            Pictures.of(RAW, dtype=dtype)
+    for images in (RAW.double().to_sparse(), RAW + 1j):
+        with pytest.raises(ValueError, match="must be a dense, real tensor of shape"):
+            Pictures.of(images)
+    with pytest.raises(ValueError, match="must leave two pictures that are seen, got 2"):
+        Pictures.of(RAW[:2]).split()
+    torch.save((RAW, LABELS), tmp_path / "a.pt")
+    with pytest.raises(ValueError, match="a.pt must hold arrays of real numbers, got tuple"):
+        files.load(tmp_path / "a.pt")
     with pytest.raises(FileNotFoundError, match="nowhere, which does not exist"):
         files.load(tmp_path / "nowhere")
     np.save(tmp_path / "a.npy", RAW.numpy())
@@ -259,6 +423,9 @@ def test_wrong_calls_are_answered(tmp_path):
         files.load(tmp_path / "a.npy", grey=True)
     with pytest.raises(ValueError, match="a partition needs `labels`"):
         _ = files.load(tmp_path / "a.npy").partition
+    save(RAW[0], tmp_path / "large" / "a.png")
+    with pytest.raises(ValueError, match="`size` must be a whole number above 0 and at most"):
+        files.load(tmp_path / "large", size=(10**6, 10**6))
     with pytest.raises(ValueError, match="`names` need `labels`"):
         Pictures.of(RAW, names=["a"])
     with pytest.raises(ValueError, match="one name for each of 3 labels"):
@@ -276,3 +443,4 @@ def test_what_is_held_out_was_not_seen():
     assert sorted(place.tolist()) == list(range(6))
     assert torch.equal(LABELS[place], labels)
     assert not torch.equal(data.split(2, seed=4)[1].images, held_out.images)
+    assert torch.equal(data.split()[0].images, data.split(2)[0].images)

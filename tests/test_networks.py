@@ -10,6 +10,7 @@ import time
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from torch.testing import assert_close
 
 from fsps_lite import (
@@ -207,7 +208,7 @@ def test_outside_its_levels_a_network_is_extended_or_refuses(kind):
 def test_a_float32_module_serves_a_float64_problem():
     stored = networks.load()
     x = torch.randn(3, 64, generator=seeded(0), **F64)
-    single = networks.read().denoiser(torch.float32)
+    single = networks.load(dtype=torch.float32)
     wanted = stored.denoise(x, 0.6, 0.8)
     assert wanted.dtype == torch.float64
     # the network itself rounds to 6e-8, in some twenty layers
@@ -270,6 +271,17 @@ def test_a_training_that_is_stopped_goes_on_to_the_same_weights(tmp_path):
         networks.train(images(), (1, 4, 4), checkpoint=path, **options)
 
 
+@pytest.mark.parametrize("mode", [torch.no_grad, torch.inference_mode])
+def test_it_learns_where_gradients_are_switched_off(mode):
+    """Somebody's notebook may have done so; and what is trained on is not a part of the graph."""
+    known = {"steps": 2, "batch": 8, "channels": 4}
+    wanted = networks.train(images().requires_grad_(), (1, 4, 4), **known)
+    with mode():
+        found = networks.train(images(), (1, 4, 4), **known)
+    for name, weight in wanted.network.state_dict().items():
+        assert torch.equal(weight, found.network.state_dict()[name])
+
+
 KILLED = """
 import sys, torch
 torch.set_num_threads(1)
@@ -301,6 +313,39 @@ def test_a_kill_leaves_a_whole_checkpoint(tmp_path):
         networks.train(images(), (1, 4, 4), checkpoint=path, progress=stop, **known)
     assert seen[0] % 50 == 1
     assert seen[0] > 50
+
+
+@pytest.mark.long
+@pytest.mark.skipif(os.name == "nt", reason="there is no SIGKILL")
+def test_a_command_that_is_killed_again_and_again_ends_with_the_same_weights(tmp_path):
+    """The command of the page *Modules*, given again after each SIGKILL, at any moment."""
+    raw = torch.randint(256, (60, 5, 7, 3), generator=seeded(0), dtype=torch.uint8)
+    np.save(tmp_path / "mine.npy", raw.numpy())
+
+    def command(out):
+        own = ["--steps", "500", "--channels", "4", "--seed", "5"]
+        call = ["-m", "fsps_lite.networks", "train", "mine.npy", "--out", out, *own]
+        return subprocess.Popen([sys.executable, *call], cwd=tmp_path, stdout=subprocess.DEVNULL)
+
+    assert command("whole.npz").wait() == 0
+    kills, checkpoint = 0, tmp_path / "killed.npz.run.pt"
+    while kills < 3:
+        run, before = command("killed.npz"), checkpoint.stat().st_mtime_ns if kills else 0
+        while run.poll() is None and (
+            not checkpoint.exists() or checkpoint.stat().st_mtime_ns == before
+        ):
+            time.sleep(0.003)
+        time.sleep(0.01 * kills)  # inside a step, or a write
+        run.kill()
+        assert run.wait() == -signal.SIGKILL
+        kills += 1
+    assert command("killed.npz").wait() == 0
+    one, other = (networks.read(tmp_path / name) for name in ("whole.npz", "killed.npz"))
+    for name, weight in one.network.state_dict().items():
+        assert torch.equal(weight, other.network.state_dict()[name])
+    assert (tmp_path / "whole.npz").read_bytes() == (tmp_path / "killed.npz").read_bytes()
+    left = {path.name for path in tmp_path.iterdir() if not path.name.startswith(".")}
+    assert left == {"mine.npy", "whole.npz", "killed.npz"}  # checkpoints are gone
 
 
 @pytest.mark.long
@@ -342,7 +387,7 @@ def test_weights_come_back_from_their_file(tmp_path):
     np.savez(tmp_path / "other.npz", a=np.zeros(3))
     with pytest.raises(ValueError, match=r"other.npz must hold the weights of a UNet"):
         networks.load(tmp_path / "other.npz")
-    with pytest.raises(FileNotFoundError):
+    with pytest.raises(FileNotFoundError, match="`path` must be a file of weights.*train --out"):
         networks.load(tmp_path / "nowhere.npz")
 
 
@@ -360,6 +405,63 @@ def test_the_shell_trains_on_a_users_pictures(tmp_path, capsys):
     assert main(["train", "--out", str(tmp_path / "no" / "w.npz")]) == 2
     assert "must name a file in a folder that exists" in capsys.readouterr().err
     assert main(["train", str(tmp_path / "nowhere"), "--out", out]) == 2
+
+
+def test_the_shell_trains_on_a_folder_of_pictures_of_any_size(tmp_path, capsys):
+    """In colour, not square, with an odd number of pixels; and resized, and in grey."""
+    raw = torch.randint(256, (20, 7, 5, 3), generator=seeded(0), dtype=torch.uint8).numpy()
+    for k, picture in enumerate(raw):
+        Image.fromarray(picture).save(tmp_path / f"{k}.png")
+    out = tmp_path.parent / f"{tmp_path.name}.npz"
+    some = [str(tmp_path), "--out", str(out), "--steps", "2", "--channels", "4"]
+    assert main(["train", *some]) == 0
+    assert networks.load(out).dim == 7 * 5 * 3
+    assert not out.with_name(f"{out.name}.run.pt").exists()
+    assert main(["train", *some, "--size", "4", "6", "--grey"]) == 0
+    assert networks.load(out).dim == 4 * 6
+    assert main(["errors", str(out), str(tmp_path), "--size", "4", "6", "--grey"]) == 0
+    capsys.readouterr()
+    for wrong, says in (
+        (["errors", str(out), str(tmp_path)], "is a network of 24 numbers, and must fit"),
+        (["errors", str(tmp_path / "no.npz")], "`path` must be a file of weights"),
+        (["errors", str(tmp_path / "0.png")], "must hold the weights of a UNet"),
+        (["train", *some, "--threads", "0"], "`--threads` must be a whole number above 0"),
+        (["train", *some, "--size", "0", "4"], "`size` must be a whole number above 0"),
+        (["train", *some, "--channels", "6"], "`channels` must be a multiple of 4"),
+        (["train", *some, "--checkpoint", str(tmp_path / "0.png")], "this training wrote"),
+    ):
+        assert main(wrong) == 2
+        assert says in capsys.readouterr().err
+
+
+def test_control_c_says_that_the_same_command_goes_on(tmp_path, capsys, monkeypatch):
+    def interrupted(*given, **known):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("fsps_lite.networks.__main__.train", interrupted)
+    assert main(["train", "--out", str(tmp_path / "w.npz")]) == 130
+    assert "the same command goes on from here" in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("unchecked")
+def test_weights_are_written_as_a_whole_or_not_at_all(tmp_path):
+    trained = networks.train(images(), (1, 4, 4), steps=1, batch=4, channels=4)
+    networks.save(trained, tmp_path / "weights")  # the name stays as it is
+    assert networks.load(tmp_path / "weights").dim == 16
+    before = (tmp_path / "weights").read_bytes()
+    trained.network.first.weight.fill_(1e5)
+    with pytest.raises(ValueError, match="`trained` must have finite weights below 65,504"):
+        networks.save(trained, tmp_path / "weights")
+    assert (tmp_path / "weights").read_bytes() == before
+    with pytest.raises(TypeError, match="`trained` must be of the kind Trained"):
+        networks.save(3, tmp_path / "weights")
+    with pytest.raises(ValueError, match="`path` must name a file in a folder that exists"):
+        networks.save(trained, tmp_path / "no" / "weights")
+    np.save(tmp_path / "a.npy", before[:9])
+    torch.save(trained.network.state_dict(), tmp_path / "a.pt")
+    for name in ("a.npy", "a.pt", "."):
+        with pytest.raises(ValueError, match="must hold the weights of a UNet"):
+            networks.load(tmp_path / name)
 
 
 def test_a_network_is_diagnosed_on_the_grid_of_its_table():
@@ -384,7 +486,6 @@ def test_a_network_is_diagnosed_on_the_grid_of_its_table():
 @pytest.mark.parametrize(
     ("call", "says"),
     [
-        (lambda: UNet((1, 7, 8)), "must have an even H and W"),
         (lambda: UNet((8, 8)), r"must be that of an image, \(C, H, W\)"),
         (lambda: UNet((1, 8, 8), channels=6), "must be a multiple of 4"),
         (lambda: networks.train(5 * images(), (1, 4, 4)), "`images` must be centred and scaled"),
@@ -406,11 +507,20 @@ def test_a_network_is_diagnosed_on_the_grid_of_its_table():
             "`network` must return a tensor like x",
         ),
         (
+            lambda: networks.train(images(), (1, 4, 4), checkpoint=3),
+            "`checkpoint` must be of the kind str or Path or NoneType, got 3",
+        ),
+        (lambda: networks.train(images(), (1, 4, 4), progress=3), "`progress` must be a function"),
+        (
+            lambda: denoising_error(networks.read(), torch.zeros(9, 64), 1.0, generator=seeded(0)),
+            "`prior` must be of the kind Prior, got Trained.*networks.load",
+        ),
+        (
             lambda: denoising_error(PRIOR, torch.zeros(1, 12, **F64), 1.0, generator=seeded(0)),
             r"`len\(held_out\)` must be a whole number above 1",
         ),
     ],
 )
 def test_wrong_calls_are_answered(call, says):
-    with pytest.raises(ValueError, match=says):
+    with pytest.raises((ValueError, TypeError), match=says):
         call()

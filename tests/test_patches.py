@@ -1,11 +1,17 @@
 """The patches: pieces of what scikit-learn ships, moved and scaled, and none seen twice."""
 
+import os
+import subprocess
+import sys
+import time
+
 import pytest
 import torch
 from sklearn.datasets import load_sample_images
 from torch.testing import assert_close
 
 from fsps_lite.datasets import patches
+from fsps_lite.datasets.mapped import Mapped
 from tests.oracles import seeded
 
 
@@ -57,8 +63,88 @@ def test_they_may_lie_in_a_file(tmp_path):
     assert (tmp_path / "p.bin").stat().st_size == 4 * 2000 * 25
     stored = torch.frombuffer(bytearray((tmp_path / "p.bin").read_bytes()), dtype=torch.float32)
     assert torch.equal(stored.reshape(2000, 25), other.images)
+    one.images.zero_()  # changes neither the file nor who comes next
+    again = patches.load(2000, side=5, file=str(tmp_path / "p.bin"))
+    for name in ("images", "held_out", "mean"):
+        assert torch.equal(getattr(again, name), getattr(other, name))
+    assert again.scale == other.scale
+
+
+@pytest.mark.usefixtures("unchecked")
+def test_a_file_of_other_patches_is_refused_and_kept(tmp_path):
+    file, own = tmp_path / "p.bin", [torch.rand(20, 90, generator=seeded(0))]
+    patches.load(30, side=5, pictures=own, file=file)
+    data = file.read_bytes()
+    for known in ({"seed": 1}, {"pictures": [1 - own[0]]}, {"side": 4}):
+        with pytest.raises(FileExistsError, match="`file` must not exist yet, or hold what an eq"):
+            patches.load(30, **{"side": 5, "pictures": own, "file": file, **known})
+    file.write_bytes(data[:-1])
     with pytest.raises(FileExistsError, match="`file` must not exist yet"):
-        patches.load(10, file=tmp_path / "p.bin")
+        patches.load(30, side=5, pictures=own, file=file)
+    assert file.read_bytes() == data[:-1]
+    with pytest.raises(ValueError, match="`file` must name a file in a folder that exists"):
+        patches.load(30, file=tmp_path / "no" / "p.bin")
+
+
+def test_rows_in_a_file_are_those_of_their_key(tmp_path):
+    calls = []
+
+    def write(rows):
+        calls.append(tuple(rows.shape))
+        rows.copy_(torch.arange(6.0).reshape(3, 2))
+        return {"said": 0.1}
+
+    for _ in range(2):
+        rows, facts = Mapped(tmp_path / "r.bin", (3, 2), "a").rows(write)
+        assert torch.equal(rows, torch.arange(6.0).reshape(3, 2))
+        assert facts == {"said": 0.1}
+    assert calls == [(3, 2)]
+    for shape, key in (((2, 3), "a"), ((3, 2), "b")):
+        with pytest.raises(FileExistsError):
+            Mapped(tmp_path / "r.bin", shape, key).rows(write)
+
+
+def test_a_call_that_is_interrupted_leaves_no_half_of_a_file(tmp_path, monkeypatch):
+    cut, calls = patches.Places.cut, []
+
+    def interrupted(places, index):
+        calls.append(len(index))
+        if len(calls) == 2:
+            raise KeyboardInterrupt
+        return cut(places, index)
+
+    monkeypatch.setattr(patches, "ROWS", 20)
+    monkeypatch.setattr(patches.Places, "cut", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        patches.load(50, file=tmp_path / "p.bin")
+    assert calls == [20, 20]
+    assert not list(tmp_path.iterdir())
+    assert torch.equal(patches.load(50, file=tmp_path / "p.bin").images, patches.load(50).images)
+
+
+KILLED = """
+import sys, torch
+torch.set_num_threads(1)
+from fsps_lite import patches
+print("started", flush=True)
+patches.load(400_000, file=sys.argv[1])
+"""
+
+
+@pytest.mark.long
+@pytest.mark.skipif(os.name == "nt", reason="there is no SIGKILL")
+def test_a_kill_leaves_no_half_of_a_file(tmp_path):
+    wanted = patches.load(400_000)
+    for k in range(4):
+        command = [sys.executable, "-c", KILLED, str(tmp_path / "p.bin")]
+        run = subprocess.Popen(command, stdout=subprocess.PIPE)
+        run.stdout.readline()
+        time.sleep(0.2 + 0.3 * k)  # somewhere inside
+        run.kill()
+        run.communicate()
+        if (tmp_path / "p.bin").exists():  # then it is whole
+            assert (tmp_path / "p.bin").stat().st_size == 4 * 64 * 400_000
+    assert torch.equal(patches.load(400_000, file=tmp_path / "p.bin").images, wanted.images)
 
 
 def test_pictures_of_your_own_will_do():

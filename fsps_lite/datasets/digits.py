@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from functools import cache
 
+import numpy as np
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
@@ -57,18 +58,16 @@ class Digits:
         return weights.new_zeros(10).index_add(0, self.labels, weights)
 
 
-@cache
 def load() -> Digits:
     """The digits, centred and scaled by the images that are not held out. No download.
 
-    Which are held out is drawn, as the last of the file come from other writers than the rest.
+    Which are held out is drawn, as the last of the file come from other writers than the rest. Each
+    call makes new tensors: whoever writes into them changes only his own.
     """
-    from sklearn.datasets import load_digits  # not at the top: it takes a second
-
-    raw = load_digits()
-    order = torch.rand(len(raw.data), generator=torch.Generator().manual_seed(0)).argsort()
-    ink = torch.from_numpy(raw.data)[order]  # float64, as all our numbers
-    labels = torch.from_numpy(raw.target).long()[order]
+    pixels, digit = _file()
+    g = torch.Generator("cpu").manual_seed(0)
+    order = torch.rand(len(pixels), generator=g, device="cpu").argsort()
+    ink, labels = torch.from_numpy(pixels)[order], torch.from_numpy(digit).long()[order]
     seen = ink[:-HELD_OUT]
     mean = seen.mean(0)
     scale = float((seen - mean).square().mean().sqrt())
@@ -81,3 +80,12 @@ def load() -> Digits:
         mean=mean,
         scale=scale,
     )
+
+
+@cache
+def _file() -> tuple[np.ndarray, np.ndarray]:
+    """Pixels ``(1797, 64)``, in float64 as all our numbers, and digits, as the file orders them."""
+    from sklearn.datasets import load_digits  # not at the top: it takes a second
+
+    raw = load_digits()
+    return raw.data, raw.target

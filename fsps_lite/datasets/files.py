@@ -3,7 +3,8 @@
 Nothing that a file holds is ever executed. A pickle could be, so that pickles are refused.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -34,18 +35,21 @@ def load(
     """The pictures that ``path`` holds, centred and scaled, with their labels if there are any.
 
     - A folder of PNG and JPEG files. Where they lie in folders of their own, each folder is a
-      label. ``size`` = (H, W) resizes them, ``grey`` takes the colour away.
-    - ``.npy``: an array ``(N, H, W)``, ``(N, C, H, W)`` or ``(N, H, W, C)`` with C of 1 or 3.
-    - ``.npz``, ``.pt``: such an array, or two by the names ``images`` and ``labels``.
+      label, and holds nothing else. ``size`` = (H, W) resizes them, ``grey`` takes the colour away.
+      A picture is turned as its file says (EXIF). Files that are no pictures are passed over.
+    - ``.npy``: an array ``(N, H, W)``, ``(N, C, H, W)`` or ``(N, H, W, C)`` with C of 1 or 3. The
+      colours are in the second axis where both could be.
+    - ``.npz``, ``.pt``, ``.pth``: such an array, or two by the names ``images`` and ``labels``.
     - IDX files, as MNIST comes, also with ``.gz``.
 
-    ``labels`` is a file with one whole number for each picture. Raises ValueError, which names the
-    file and the way out, for pictures of several sizes, colour beside grey, an alpha channel, 16
-    bits, a file that is corrupt, an empty folder, and pickles; FileNotFoundError for no file.
+    ``labels`` is a file with one whole number for each picture. ``dtype`` is that of the rows,
+    float32 or float64. Raises ValueError, which names the file and the way out, for pictures of
+    several sizes, colour beside grey, an alpha channel, a folder with 16 bits, a file that is
+    corrupt, an empty folder, and pickles; FileNotFoundError for no file.
     """
     path = _existing(path)
     if path.is_dir():
-        images, numbers, names = folder_of_pictures(path, size=size, grey=grey)
+        images, numbers, names = folder_of_pictures(path.resolve(), size=size, grey=grey)
     elif size is not None or grey:
         what = "`size` and `grey` are for folders of pictures"
         raise ValueError(checks.complaint(what, path.name, "files.load('pictures.npz')"))
@@ -111,7 +115,7 @@ def _opened(reader: Callable[[Path], object], path: Path) -> object:
         told = str(error).split("\n")[0]
         if any(word in str(error) for word in ("allow_pickle", "eights only", "WeightsUnpickler")):
             what = f"{path.name} holds objects and not only numbers: it is a pickle"
-            raise ValueError(checks.complaint(what, told, CONVERT)) from None
+            raise ValueError(checks.complaint(what, "a pickle", CONVERT)) from None
         what = f"{path.name} cannot be read: it is damaged, or of another kind than its name says"
         raise ValueError(checks.complaint(what, told, CALL)) from None
 
@@ -130,20 +134,33 @@ def _pt(path: Path) -> object:
     return torch.load(path, map_location="cpu", weights_only=True)
 
 
-READERS: dict[str, Callable[[Path], object]] = {".npy": _npy, ".npz": _npz, ".pt": _pt}
+READERS: dict[str, Callable[[Path], object]] = {".npy": _npy, ".npz": _npz, ".pt": _pt, ".pth": _pt}
 
 
 def _images(value: object, path: Path) -> Tensor:
     images = _tensor(value, path)
-    if images.ndim == 4 and images.shape[-1] in COLOURS and images.shape[1] not in COLOURS:
-        images = images.movedim(-1, 1)
-    if images.ndim == 4 and images.shape[1] == 1:
-        images = images[:, 0]
     if images.ndim not in (3, 4):
         what = f"the images of {path.name} must have shape (N, H, W) or (N, C, H, W)"
         call = "np.save('pictures.npy', images.reshape(-1, 8, 8)), for rows of 64 pixels"
         raise ValueError(checks.complaint(what, tuple(images.shape), call))
-    return images
+    if images.ndim == 3:
+        _refuse_one_picture(images, path)
+        return images
+    colours = images.shape[1] if images.shape[1] in COLOURS else images.shape[-1]
+    if colours not in COLOURS:
+        what = f"the images of {path.name} must have 1 or 3 colours, and no alpha channel"
+        call = "np.save('pictures.npy', images[..., :3]), for images (N, H, W, C)"
+        raise ValueError(checks.complaint(what, f"the shape {tuple(images.shape)}", call))
+    images = images if images.shape[1] in COLOURS else images.movedim(-1, 1)
+    return images[:, 0] if colours == 1 else images
+
+
+def _refuse_one_picture(images: Tensor, path: Path) -> None:
+    """(H, W, C) would be read as H pictures of three or four columns."""
+    if images.shape[-1] in (3, 4):
+        what = f"the images of {path.name} must be (N, H, W), and look like one picture (H, W, C)"
+        call = "np.save('pictures.npy', images[:, None]), if they are grey and that narrow"
+        raise ValueError(checks.complaint(what, tuple(images.shape), call))
 
 
 def _whole(value: object, path: Path) -> Tensor:
@@ -151,19 +168,28 @@ def _whole(value: object, path: Path) -> Tensor:
     if labels.is_floating_point() or labels.ndim != 1:
         what = f"the labels of {path.name} must be whole numbers, one for each picture"
         got = f"{labels.dtype} of shape {tuple(labels.shape)}"
-        raise ValueError(checks.complaint(what, got, CALL))
+        call = "labels.astype(int); for names, np.unique(names, return_inverse=True)[1]"
+        raise ValueError(checks.complaint(what, got, call))
     return labels.long()
 
 
 def _tensor(value: object, path: Path) -> Tensor:
-    if isinstance(value, Sequence) and not isinstance(value, str):
-        value = np.asarray(value)
+    if isinstance(value, Tensor) and not value.is_complex() and not value.is_quantized:
+        return value.detach().to_dense()
+    with suppress(ValueError, TypeError):  # lists of other things are no array
+        value = np.asarray(value) if isinstance(value, list | tuple) else value
     if isinstance(value, np.ndarray) and value.dtype.kind in "buif":
-        unsigned = value.dtype.kind == "u" and value.dtype.itemsize > 1  # not all torches have it
-        wanted = np.dtype(np.int64) if unsigned else value.dtype.newbyteorder("=")
-        return torch.tensor(np.ascontiguousarray(value.astype(wanted)))
-    if isinstance(value, Tensor) and not value.is_complex():
-        return value
+        return torch.from_numpy(np.ascontiguousarray(value.astype(_known(value))))
     what = f"{path.name} must hold arrays of real numbers"
     got = value.dtype if isinstance(value, np.ndarray | Tensor) else type(value).__name__
     raise ValueError(checks.complaint(what, got, CALL))
+
+
+def _known(array: np.ndarray) -> np.dtype:
+    """A dtype that every torch has, for what the array holds."""
+    if array.dtype.kind == "f" and array.dtype.itemsize > 8:
+        return np.dtype(np.float64)
+    if array.dtype.kind == "u" and array.dtype.itemsize > 1:
+        above = array.size and array.max() > np.iinfo(np.int64).max
+        return np.dtype(np.float64 if above else np.int64)
+    return array.dtype.newbyteorder("=")

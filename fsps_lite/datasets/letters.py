@@ -6,6 +6,7 @@ There are as many as one likes, of any size, each with its label; nothing is dow
 from functools import cache
 from pathlib import Path
 
+import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -48,9 +49,11 @@ def load(
     checks.count("count", count, CALL, least=2)
     checks.count("side", side, CALL, least=4, most=FRAME)
     checks.seed(seed, CALL)
-    g = torch.Generator().manual_seed(seed)
-    font, label = (torch.randint(n, (count,), generator=g) for n in (len(FONTS), len(NAMES)))
-    maps = _maps(torch.rand(count, 6, generator=g, dtype=torch.float64))
+    g = torch.Generator("cpu").manual_seed(seed)
+    font, label = (
+        torch.randint(n, (count,), generator=g, device="cpu") for n in (len(FONTS), len(NAMES))
+    )
+    maps = _maps(torch.rand(count, 6, generator=g, dtype=torch.float64, device="cpu"))
     which = font * len(NAMES) + label
     parts = zip(which.split(ROWS), maps.split(ROWS), strict=True)
     images = torch.cat([_drawn(_glyphs()[k], some, side).to(dtype) for k, some in parts])
@@ -87,14 +90,14 @@ def _glyphs() -> Float[Tensor, "k f f"]:
     from matplotlib import get_data_path  # not at the top: it takes half a second
     from matplotlib.ft2font import FT2Font
 
-    frames = torch.zeros(len(FONTS) * len(NAMES), FRAME, FRAME)
+    frames = torch.zeros(len(FONTS) * len(NAMES), FRAME, FRAME, device="cpu")
     for i, name in enumerate(FONTS):
         font = FT2Font(str(Path(get_data_path(), "fonts", "ttf", f"{name}.ttf")))
         font.set_size(TALL / 0.7, 72)  # a capital is about .7 of the size of its font
         for j, letter in enumerate(NAMES):
             font.set_text(letter)
             font.draw_glyphs_to_bitmap(antialiased=True)
-            ink = torch.tensor(font.get_image())
+            ink = torch.from_numpy(np.array(font.get_image()))
             top, left = ((FRAME - n) // 2 for n in ink.shape)
             frame = frames[i * len(NAMES) + j]
             frame[top : top + ink.shape[0], left : left + ink.shape[1]] = ink / 255

@@ -4,16 +4,19 @@ The photographs ship with scikit-learn, and more of them with scikit-image, so t
 downloaded. Pictures of your own will do too.
 """
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache, cached_property
+from functools import cache, cached_property, partial
 from pathlib import Path
 
+import numpy as np
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
 from fsps_lite import checks
+from fsps_lite.datasets.mapped import Facts, Mapped
 from fsps_lite.priors import Empirical
 
 HELD_OUT = 1000  # patches that nobody has seen
@@ -63,28 +66,53 @@ def load(
     """``count`` different patches of ``side`` x ``side`` pixels, drawn by ``seed``. No download.
 
     ``pictures`` are ``(H, W)`` or ``(H, W, C)``, of any sizes, such as :func:`scikit_image` gives;
-    if they are not given, the photographs of scikit-learn. With a ``file``, which must not exist,
-    the patches are written there and memory-mapped: 4 bytes a pixel, on the disk. Raises ValueError
-    where the photographs hold fewer, or are too small for the strip and a patch.
+    if they are not given, the photographs of scikit-learn. With a ``file`` the patches are written
+    there and memory-mapped: 4 bytes a pixel, on the disk; what they are is written beside it, into
+    the same name with ".json". An equal call finds them again. The file appears as a whole, and who
+    writes into the patches does not change it. Raises ValueError where the photographs hold fewer,
+    or are too small for the strip and a patch; FileExistsError where the file holds something else.
     """
     checks.count("side", side, CALL, most=STRIP)
     planes = _photographs() if pictures is None else _planes(pictures, side)
     seen_places, others = Places(planes, side, held_out=False), Places(planes, side, held_out=True)
     checks.count("count", count, CALL, most=len(seen_places))
     checks.seed(seed, CALL)
-    g = torch.Generator().manual_seed(seed)
-    seen = _room((count, side**2), file)
-    index = torch.randperm(len(seen_places), generator=g)[:count]
-    for room, some in zip(seen.split(ROWS), index.split(ROWS), strict=True):
-        room.copy_(seen_places.cut(some))
-    held_out = others.cut(torch.randperm(len(others), generator=g)[:HELD_OUT])
+    g = torch.Generator("cpu").manual_seed(seed)
+    shape = count, side**2
+    cut = partial(_cut, seen_places, torch.randperm(len(seen_places), generator=g, device="cpu"))
+    if file is None:
+        seen = torch.empty(shape, device="cpu")
+        facts = cut(seen)
+    else:
+        seen, facts = Mapped(Path(file), shape, f"{seed} {_digest(planes)}").rows(cut)
+    mean, scale = torch.tensor(facts["mean"], device="cpu"), float(facts["scale"])  # type: ignore[arg-type]
+    held_out = others.cut(torch.randperm(len(others), generator=g, device="cpu")[:HELD_OUT])
+    return Patches(seen, held_out.sub_(mean).div_(scale), mean, scale, side)
+
+
+def _cut(places: "Places", order: Int[Tensor, "k"], seen: Float[Tensor, "N p"]) -> Facts:
+    """Fill ``seen`` with the first patches in this order, centred and scaled; mean and scale."""
+    for room, some in zip(seen.split(ROWS), order[: len(seen)].split(ROWS), strict=True):
+        room.copy_(places.cut(some))
     mean = seen.mean(0)
     seen.sub_(mean)
-    scale = float(torch.linalg.vector_norm(seen, dtype=torch.float64)) / seen.numel() ** 0.5
+    norms = [torch.linalg.vector_norm(room, dtype=torch.float64) for room in seen.split(ROWS)]
+    scale = float(torch.stack(norms).norm()) / seen.numel() ** 0.5  # no copy of all in float64
     if scale == 0:
         what = "patches of one brightness have no scale: draw more of them, or larger ones"
-        raise ValueError(checks.complaint(what, f"count={count}, side={side}", CALL))
-    return Patches(seen.div_(scale), held_out.sub_(mean).div_(scale), mean, scale, side)
+        got = f"count={len(seen)}, side={places.side}"
+        raise ValueError(checks.complaint(what, got, CALL))
+    seen.div_(scale)
+    return {"mean": mean.tolist(), "scale": scale}
+
+
+def _digest(planes: Sequence[Tensor]) -> str:
+    """A name for the photographs: others have another."""
+    made = hashlib.sha256()
+    for plane in planes:
+        made.update(f"{tuple(plane.shape)} {plane.dtype}".encode())
+        made.update(np.ascontiguousarray(plane.cpu().numpy()).tobytes())
+    return made.hexdigest()
 
 
 def scikit_image() -> tuple[Tensor, ...]:
@@ -99,7 +127,7 @@ def scikit_image() -> tuple[Tensor, ...]:
         what = "these photographs ship with scikit-image, which is not installed"
         call = "python -m pip install scikit-image, or patches.load(1000), which needs none"
         raise ImportError(checks.complaint(what, str(error), call)) from None
-    return tuple(torch.tensor(getattr(data, name)()) for name in IN_SKIMAGE)
+    return tuple(torch.from_numpy(np.array(getattr(data, name)())) for name in IN_SKIMAGE)
 
 
 @dataclass(frozen=True)
@@ -115,9 +143,9 @@ class Places:
 
     def cut(self, index: Int[Tensor, "n"]) -> Float[Tensor, "n p"]:
         """The patches that lie at these places."""
-        answer = torch.empty(len(index), self.side**2)
+        answer = torch.empty(len(index), self.side**2, device="cpu")
         of = torch.searchsorted(self._ends, index, right=True)
-        steps = torch.arange(self.side)
+        steps = torch.arange(self.side, device="cpu")
         for k in of.unique().tolist():
             rest = index[of == k] - (self._ends[k - 1] if k else 0)
             first, width = self._columns(k)
@@ -136,19 +164,7 @@ class Places:
         """How many places there are up to the end of each plane."""
         sizes = [len(p) - self.side + 1 for p in self.planes]
         counts = [rows * self._columns(k)[1] for k, rows in enumerate(sizes)]
-        return torch.tensor(counts).cumsum(0)
-
-
-def _room(shape: tuple[int, int], file: str | Path | None) -> Float[Tensor, "N p"]:
-    """An empty float32 tensor, in memory or in a new file."""
-    if file is None:
-        return torch.empty(shape)
-    if Path(file).exists():
-        what = "`file` must not exist yet: it would be written over"
-        call = "patches.load(1_000_000, side=16, file='patches.bin')"
-        raise FileExistsError(checks.complaint(what, file, call))
-    size = shape[0] * shape[1]
-    return torch.from_file(str(file), shared=True, size=size, dtype=torch.float32).reshape(shape)
+        return torch.tensor(counts, device="cpu").cumsum(0)
 
 
 def _planes(pictures: Sequence[Tensor], side: int) -> tuple[Tensor, ...]:
@@ -175,5 +191,5 @@ def _photographs() -> tuple[Tensor, ...]:
     """Each colour of each that ships with scikit-learn, as bytes: six of (427, 640)."""
     from sklearn.datasets import load_sample_images  # not at the top: it takes a second
 
-    photographs = [torch.tensor(image) for image in load_sample_images().images]
+    photographs = [torch.from_numpy(np.array(image)) for image in load_sample_images().images]
     return tuple(plane for image in photographs for plane in image.unbind(-1))

@@ -11,4 +11,5 @@ from fsps_lite.networks.errors import denoising_error
 from fsps_lite.networks.levels import Table, Times
 from fsps_lite.networks.training import train
 from fsps_lite.networks.unet import UNet
+from fsps_lite.networks.units import rescaled
 from fsps_lite.networks.weights import Trained, load, read, save

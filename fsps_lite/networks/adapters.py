@@ -5,23 +5,18 @@ with b / a = s, which is x_t in another scale, and each function below says what
 """
 
 import math
-from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
-from typing import Literal
+from inspect import Signature, signature
 
 import torch
 from torch import Tensor
 
 from fsps_lite import checks
+from fsps_lite.networks.adapted import CALL, Adapted, Network, Outside, Read
 from fsps_lite.networks.levels import Level, Levels, Preconditioned, Times
 from fsps_lite.priors import Denoiser
 from fsps_lite.schedules import FlowMatching
-from fsps_lite.types import Scale, State
-
-Network = Callable[[Tensor, Tensor], Tensor]  # (n, *shape) and (n,) to (n, *shape)
-Read = Callable[[Tensor, Tensor, Level], Tensor]  # what the network saw, said, and where
-Outside = Literal["extend", "error"]
-CALL = "eps_prediction(network, Table.of_betas(betas), (1, 28, 28))"
 
 
 def eps_prediction(
@@ -36,11 +31,12 @@ def eps_prediction(
 
     ``network(u, condition)`` takes ``(n, *shape)`` and ``(n,)`` and answers ``(n, *shape)``.
     ``shape`` is (C, H, W), or (d,) for a network of rows. ``levels`` are a :class:`Table` or
-    :class:`Times`. The prior takes clouds in ``dtype``; a module computes in the dtype of its own
-    weights. Below the lowest level s_min the mean is x + (s / s_min)^2 (m(s_min) - x), for x =
+    :class:`Times`. The condition is whole numbers where the levels are a table. The prior takes
+    clouds in ``dtype``, float32 or float64; a module computes in the dtype and on the device of its
+    own weights. Below the lowest level s_min the mean is x + (s / s_min)^2 (m(s_min) - x), for x =
     x_t / alpha; above the highest it is asked at x s_max / s. With ``outside="error"`` it raises
-    ValueError there. 1 / a amplifies the rounding of a float32 network at high noise: 2e-5 of the
-    data's size.
+    ValueError there, and always where the answer has another shape or dtype, or is not finite.
+    1 / a amplifies the rounding of a float32 network at high noise: 2e-5 of the data's size.
     """
     return _prior(network, levels, shape, _of_eps, outside, dtype)
 
@@ -104,12 +100,19 @@ def edm(
     """The network F inside the preconditioning of (Karras et al., 2022), for x = x_t / alpha.
 
     E[x_0] = sigma_data^2 / S x + s sigma_data / sqrt(S) F(x / sqrt(S), ln(s) / 4), where S = s^2 +
-    sigma_data^2. ``levels`` are the lowest and the highest s that it was trained for. The rest is
-    as for :func:`eps_prediction`.
+    sigma_data^2. ``levels`` are the lowest and the highest s that it was trained for. A network
+    that has its preconditioning inside, and is told s, is an :func:`x0_prediction` with the levels
+    ``Times(VE(), 0.03, condition=lambda t: float(VE().sigma(t)))``. The rest is as for
+    :func:`eps_prediction`.
     """
     call = "edm(network, (3, 32, 32), sigma_data=0.5, levels=(0.002, 80.0))"
+    checks.number("sigma_data", sigma_data, call)
     checks.positive("sigma_data", sigma_data, call)
+    if not isinstance(levels, tuple) or len(levels) != 2:
+        what = "`levels` must be the lowest and the highest s"
+        raise TypeError(checks.complaint(what, checks.described(levels), call))
     for name, level in zip(("levels[0]", "levels[1]"), levels, strict=True):
+        checks.number(name, level, call)
         checks.positive(name, level, call)
     known = Preconditioned(*levels, sigma_data)
     return _prior(network, known, shape, _Edm(sigma_data), outside, dtype)
@@ -141,46 +144,6 @@ class _Edm:
         return self.sigma_data * at.a * (self.sigma_data * u + at.s * answer)
 
 
-@dataclass(frozen=True)
-class Adapted:
-    """The ``fn`` of a Denoiser: (x, alpha, sigma) in the network's own terms, and back."""
-
-    network: Network
-    levels: Levels
-    shape: tuple[int, ...]
-    read: Read
-    outside: Outside
-    dtype: torch.dtype
-
-    def __call__(self, x: State, alpha: Scale, sigma: Scale) -> State:
-        s, low, high = float(sigma) / float(alpha), self.levels.lowest, self.levels.highest
-        if self.outside == "error" and not low * (1 - 1e-9) <= s <= high * (1 + 1e-9):
-            what = f"the network knows noise levels sigma / alpha from {low:.4g} to {high:.4g}"
-            call = "start and stop of the run inside them, or outside='extend'"
-            raise ValueError(checks.complaint(what, f"{s:.4g}", call))
-        clean = x.double() / float(alpha)
-        seen = clean * (high / s) if s > high else clean
-        parts = [w * self._asked(seen, at) for w, at in self.levels.near(min(max(s, low), high))]
-        mean = sum(parts, torch.zeros_like(clean))
-        return (clean + (s / low) ** 2 * (mean - clean) if s < low else mean).to(x.dtype)
-
-    def _asked(self, x: Tensor, at: Level) -> Tensor:
-        """E[x_0] for x = x_0 + s eps in float64, ``(*batch, d)``; the network in its own dtype."""
-        u = (at.a * x).reshape(-1, *self.shape)
-        told = u.to(self._own)
-        kind = told.dtype if isinstance(at.condition, float) else torch.int64
-        condition = torch.full((len(u),), at.condition, dtype=kind, device=u.device)
-        answer = self.network(told, condition)
-        checks.like("network", answer, told, CALL)
-        return self.read(u, answer.double(), at).reshape(x.shape)
-
-    @property
-    def _own(self) -> torch.dtype:
-        """The dtype in which the network computes."""
-        weights = self.network.parameters() if isinstance(self.network, torch.nn.Module) else ()
-        return next((weight.dtype for weight in weights), self.dtype)
-
-
 def _prior(
     network: Network,
     levels: Levels,
@@ -189,10 +152,7 @@ def _prior(
     outside: Outside,
     dtype: torch.dtype,
 ) -> Denoiser:
-    checks.function("network", network, CALL)
-    checks.kind("shape", shape, tuple, CALL)
-    for size in shape:
-        checks.count("shape", size, CALL)
+    _check(network, levels, shape, dtype)
     if outside not in ("extend", "error"):
         what = "`outside` must be 'extend' or 'error'"
         raise ValueError(checks.complaint(what, repr(outside), CALL))
@@ -201,3 +161,29 @@ def _prior(
         raise ValueError(checks.complaint(what, (levels.lowest, levels.highest), CALL))
     fn = Adapted(network, levels, tuple(shape), read, outside, dtype)
     return Denoiser(fn, math.prod(shape), dtype)
+
+
+def _check(network: Network, levels: Levels, shape: tuple[int, ...], dtype: torch.dtype) -> None:
+    checks.function("network", network, CALL)
+    asked = network.forward if isinstance(network, torch.nn.Module) else network
+    with suppress(ValueError):  # what is written in C does not say what it takes
+        _check_arguments(signature(asked))
+    if not isinstance(levels, Levels) or isinstance(levels, type):
+        what = "`levels` must be a Table or Times: the noise levels of the network's training"
+        raise TypeError(checks.complaint(what, checks.described(levels), CALL))
+    checks.kind("shape", shape, tuple, CALL)
+    checks.count("len(shape)", len(shape), CALL)
+    for size in shape:
+        checks.count("shape", size, CALL)
+    if dtype not in (torch.float32, torch.float64):
+        what = "`dtype` must be torch.float32 or torch.float64"
+        raise TypeError(checks.complaint(what, repr(dtype), CALL))
+
+
+def _check_arguments(known: Signature) -> None:
+    try:
+        known.bind(None, None)
+    except TypeError as error:
+        call = "lambda u, condition: network(u)"
+        what = "`network` must take two arguments, the noisy images and the condition of each"
+        raise TypeError(checks.complaint(what, error, call)) from None

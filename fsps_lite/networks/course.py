@@ -33,14 +33,20 @@ class Course:
 
     @classmethod
     def new(
-        cls, shape: tuple[int, int, int], channels: int, seed: int, known: Mapping[str, object]
+        cls,
+        shape: tuple[int, int, int],
+        channels: int,
+        seed: int,
+        known: Mapping[str, object],
+        device: torch.device,
     ) -> "Course":
-        """The beginning, drawn by ``seed``."""
-        with torch.random.fork_rng(devices=[]):  # torch draws first weights by its own generator
+        """The beginning, drawn by ``seed``; the first weights are the same on all devices."""
+        with torch.random.fork_rng(devices=[]), torch.device("cpu"):  # torch draws by its own
             torch.manual_seed(seed)
             network = UNet(shape, channels)
+        network.to(device)
         optimiser = torch.optim.AdamW(network.parameters(), lr=RATE, weight_decay=1e-2)
-        generator = torch.Generator().manual_seed(seed)
+        generator = torch.Generator(device).manual_seed(seed)
         return cls(network, copy.deepcopy(network), optimiser, generator, known)
 
     def save(self, path: Path) -> None:
@@ -54,18 +60,16 @@ class Course:
 
     def resume(self, path: Path) -> None:
         """Go on from ``path``; raises ValueError where it belongs to another training."""
-        try:
-            state: dict[str, Any] = torch.load(path, weights_only=True)
-            known = state["known"]
-        except Exception as error:  # torch has many kinds for a file that is damaged
-            what = f"`checkpoint` {path.name} must be a file that this training wrote"
-            raise ValueError(checks.complaint(what, str(error).split("\n")[0], CALL)) from None
-        if known != self.known:
-            other = {name: value for name, value in known.items() if value != self.known[name]}
+        state = _read(path)
+        if state["known"] != self.known:
+            known = state["known"].items()
+            other = {name: value for name, value in known if value != self.known.get(name)}
             what = f"`checkpoint` {path.name} belongs to another training"
             raise ValueError(checks.complaint(what, f"one with {other}", CALL))
-        for part in (self.network, self.average, self.optimiser):
-            part.load_state_dict(state["parts"].pop(0))
+        network, average, optimiser = state["parts"]
+        self.network.load_state_dict(network)
+        self.average.load_state_dict(average)
+        self.optimiser.load_state_dict(optimiser)
         self.generator.set_state(state["generator"])
         self.done = state["done"]
 
@@ -79,3 +83,13 @@ class Course:
             "parts": parts,
             "generator": generator,
         }
+
+
+def _read(path: Path) -> dict[str, Any]:
+    """What a checkpoint holds; raises ValueError where the file is another, or damaged."""
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+        return {name: state[name] for name in ("known", "done", "parts", "generator")}
+    except Exception:  # torch has many kinds for a file that is damaged, and advises to trust it
+        what = f"`checkpoint` {path.name} must be a file that this training wrote"
+        raise ValueError(checks.complaint(what, "another, or a damaged one", CALL)) from None

@@ -38,6 +38,7 @@ def picture_errors(
     generator: torch.Generator,
 ) -> Float[Tensor, "n"]:
     """The same for each picture, ``(n,)``: to compare two denoisers picture by picture."""
+    checks.kind("prior", prior, Prior, f"{CALL}, with prior = networks.load()")
     checks.positive("s", s, CALL)
     checks.count("repeats", repeats, CALL)
     checks.generator(generator)

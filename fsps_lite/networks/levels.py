@@ -9,6 +9,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
+from numbers import Integral
 from typing import Protocol, runtime_checkable
 
 import torch
@@ -18,6 +19,7 @@ from torch import Tensor
 from fsps_lite import checks
 from fsps_lite.schedules import Schedule
 
+MOST_SIGNAL = 0.5  # at the end of a table, in alpha^2: those of published ones are below .01
 SAME = 1e-10  # relative: a level is an entry of a table if it is as near to it
 CALL = "Table.of_betas(torch.linspace(1e-4, 0.02, 1000))"
 
@@ -57,25 +59,47 @@ class Table:
 
     ``alphas_cumprod``, ``(K,)``, falls from almost 1: entry k is alpha^2 for the condition k, and
     sigma^2 = 1 - alpha^2. A level between two entries is asked at both and interpolated linearly in
-    log s; :meth:`grid` has none of these. Raises ValueError unless the table falls inside (0, 1).
+    log s; :meth:`grid` has none of these. Raises ValueError unless the table falls inside (0, 1),
+    and ends with more noise than signal; a last entry of 0, where there is no signal, is left out.
     """
 
     alphas_cumprod: Float[Tensor, "K"]
 
     def __post_init__(self) -> None:
-        table = self.alphas_cumprod
-        checks.floating("alphas_cumprod", table, CALL)
-        checks.shape("alphas_cumprod", table, ("K",), CALL)
-        falls = bool((table.diff() < 0).all()) and len(table) > 1
-        if not (falls and float(table[-1]) > 0 and float(table[0]) < 1):
+        table, call = self.alphas_cumprod, "Table(torch.as_tensor(alphas_cumprod))"
+        checks.floating("alphas_cumprod", table, call)
+        checks.shape("alphas_cumprod", table, ("K",), call)
+        first, last = float(table[0]), float(table[-1])
+        if last == 0 and len(table) > 2:
+            what = "`alphas_cumprod` must end above 0: a level without signal has no sigma / alpha"
+            raise ValueError(checks.complaint(what, last, "Table(alphas_cumprod[:-1])"))
+        if not ((table.diff() < 0).all() and len(table) > 1 and last > 0 and first < 1):
             what = "`alphas_cumprod` must have 2 entries or more that fall, between 0 and 1"
-            got = f"{len(table)} from {float(table[0]):.4g} to {float(table[-1]):.4g}"
+            got = f"{len(table)} from {first:.4g} to {last:.4g}"
             raise ValueError(checks.complaint(what, got, CALL))
+        if last > MOST_SIGNAL:
+            what = "`alphas_cumprod` must end with more noise than signal, below 1/2"
+            call = "Table(alphas.cumprod(0)), where those are alphas, each 1 - beta"
+            raise ValueError(checks.complaint(what, f"{last:.4g} at last", call))
 
     @classmethod
     def of_betas(cls, betas: Float[Tensor, "K"]) -> "Table":
-        """The table of the products of 1 - beta, in float64. ``(K,)``."""
-        checks.floating("betas", betas, CALL)
+        """The table of the products of 1 - beta, in float64. ``(K,)``.
+
+        Raises ValueError unless the betas lie inside (0, 1) and never fall.
+        """
+        checks.floating("betas", betas, "Table.of_betas(torch.as_tensor(betas))")
+        checks.shape("betas", betas, ("K",), CALL)
+        if float(betas[-1]) == 1 and len(betas) > 2:
+            what = "`betas` must end below 1: a level without signal has no sigma / alpha"
+            raise ValueError(checks.complaint(what, 1.0, "Table.of_betas(betas[:-1])"))
+        inside = bool(((betas > 0) & (betas < 1)).all())
+        if not inside or bool((betas.diff() < 0).any()):
+            what = "`betas` must lie between 0 and 1, and not fall"
+            ends = betas[0], betas.amin(), betas.amax(), betas[-1]
+            got = "{:.4g} at first, from {:.4g} to {:.4g}, {:.4g} at last".format(*map(float, ends))
+            call = f"{CALL}, or Table(alphas_cumprod), where those are the products"
+            raise ValueError(checks.complaint(what, got, call))
         return cls((1 - betas.double()).cumprod(0))
 
     @property
@@ -109,7 +133,8 @@ class Table:
         logs = self._logs[(-2 * self._logs >= low) & (-2 * self._logs <= high)].flip(0)
         if steps is not None:
             checks.count("steps", steps, call)
-            wanted = torch.linspace(float(logs[0]), float(logs[-1]), steps + 1, dtype=logs.dtype)
+            ends = float(logs[0]), float(logs[-1])
+            wanted = torch.linspace(ends[0], ends[1], steps + 1, dtype=logs.dtype, device="cpu")
             logs = logs[(logs - wanted[:, None]).abs().argmin(-1).unique()]
         return schedule.time_of(-2 * logs)
 
@@ -159,7 +184,14 @@ class Times:
         """The level at the time at which s is reached."""
         log_snr = torch.tensor(-2 * math.log(s), dtype=torch.float64, device="cpu")
         t = float(self.schedule.time_of(log_snr))
-        return [(1.0, Level(s, float(self.schedule.alpha(t)), self.condition(t)))]
+        return [(1.0, Level(s, float(self.schedule.alpha(t)), self._condition(t)))]
+
+    def _condition(self, t: float) -> float | int:
+        """What the network is told: whole numbers stay whole."""
+        value = self.condition(t)
+        value = value.item() if isinstance(value, Tensor) and value.ndim == 0 else value
+        checks.number("condition(t)", value, "Times(VP(), condition=lambda t: 1000 * t)")
+        return int(value) if isinstance(value, Integral) else float(value)
 
     def _s(self, t: float) -> float:
         return math.exp(-0.5 * float(self.schedule.log_snr(t)))

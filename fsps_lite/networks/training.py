@@ -1,7 +1,7 @@
 """How a U-Net learns to denoise: by the square error of F-prediction at random noise levels."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import torch
@@ -43,21 +43,38 @@ def train(
     ValueError for images that are not centred and scaled, and for a checkpoint of another training.
     """
     _check(images, shape, steps, batch, seed)
+    checks.kind("checkpoint", checkpoint, (str, Path, type(None)), CALL)
+    if progress is not None:
+        checks.function("progress", progress, f"{CALL[:-1]}, progress=lambda done, loss: None)")
     known = {"shape": list(shape), "channels": channels, "seed": seed, "steps": steps}
-    known |= {"batch": batch, "images": len(images), "sum": float(images.double().abs().sum())}
-    course = Course.new(shape, channels, seed, known)
+    known |= {
+        "batch": batch,
+        "images": len(images),
+        "sum": float(images.detach().double().abs().sum()),
+    }
     path = None if checkpoint is None else Path(checkpoint)
-    if path is not None and path.exists():
-        course.resume(path)
-    elif path is not None:
-        check_target("checkpoint", path, "train(images, (1, 8, 8), checkpoint='run.pt')")
-    for _ in range(course.done, steps):
-        loss = _step(course, images.float().unflatten(-1, shape), batch, steps)
+    with torch.inference_mode(False), torch.enable_grad():
+        course = Course.new(shape, channels, seed, known, images.device)
+        if path is not None and path.exists():
+            course.resume(path)
+        elif path is not None:
+            check_target("checkpoint", path, "train(images, (1, 8, 8), checkpoint='run.pt')")
+        seen = images.detach().clone().float().unflatten(-1, shape)
+        for loss in _steps(course, seen, batch, steps, path):
+            if progress is not None:
+                progress(course.done, loss)
+    return Trained(course.average.eval().requires_grad_(False), *LEVELS)
+
+
+def _steps(
+    course: Course, images: Float[Tensor, "N C H W"], batch: int, steps: int, path: Path | None
+) -> Iterator[float]:
+    """The steps that are left, each with its loss; the state goes to ``path``, if there is one."""
+    while course.done < steps:
+        loss = _step(course, images, batch, steps)
         if path is not None and (course.done % SAVED == 0 or course.done == steps):
             course.save(path)
-        if progress is not None:
-            progress(course.done, loss)
-    return Trained(course.average.eval().requires_grad_(False), *LEVELS)
+        yield loss
 
 
 def _step(course: Course, images: Float[Tensor, "N C H W"], batch: int, steps: int) -> float:
@@ -81,9 +98,9 @@ def _step(course: Course, images: Float[Tensor, "N C H W"], batch: int, steps: i
 def _loss(course: Course, images: Float[Tensor, "N C H W"], batch: int) -> Float[Tensor, ""]:
     """The mean square error of F for some images and levels."""
     g = course.generator
-    x = images[torch.randint(len(images), (batch,), generator=g)]
-    s = (MEAN + SPREAD * torch.randn(batch, generator=g)).exp()
-    eps = torch.randn(x.shape, generator=g)
+    x = images[torch.randint(len(images), (batch,), generator=g, device=g.device)]
+    s = (MEAN + SPREAD * torch.randn(batch, generator=g, device=g.device)).exp()
+    eps = torch.randn(x.shape, generator=g, device=g.device)
     wide, root = s[:, None, None, None], (1 + s**2).sqrt()[:, None, None, None]
     answer: Tensor = course.network((x + wide * eps) / root, s.log() / 4)
     error: Tensor = (answer - (wide * x - eps) / root).square().mean()
@@ -98,6 +115,7 @@ def _check(images: Tensor, shape: tuple[int, int, int], steps: int, batch: int, 
     checks.count("steps", steps, CALL)
     checks.count("batch", batch, CALL)
     checks.seed(seed, CALL)
+    images = images.detach()
     size = float(images.square().mean().sqrt())
     if not 0.5 <= size <= 2 or float(images.mean(0).square().mean().sqrt()) > 0.5:
         what = "`images` must be centred and scaled, with a mean square of 1"

@@ -52,8 +52,8 @@ class UNet(nn.Module):
 
     It sees the image at full and at half resolution, and as a whole. ``level`` is ``(n,)``; its
     size should be about 1: that of :func:`fsps_lite.networks.edm` is ln(s) / 4. The answer has the
-    shape of the image. For digits of 8 x 8 it has 167,000 weights. Raises ValueError unless H and W
-    are even and ``channels`` is a multiple of 4.
+    shape of the image; an odd H or W is padded by a line of zeros. For digits of 8 x 8 it has
+    167,000 weights. Raises ValueError unless ``channels`` is a multiple of 4.
     """
 
     def __init__(self, shape: tuple[int, int, int], channels: int = 16):
@@ -80,12 +80,14 @@ class UNet(nn.Module):
     ) -> Float[Tensor, "n C H W"]:
         angles = level[:, None] * self.waves
         known = self.level(torch.cat([angles.sin(), angles.cos()], 1))
-        fine = self.blocks[0](self.first(x), known)
+        height, width = x.shape[-2:]
+        whole_blocks = nn.functional.pad(x, (0, width % 2, 0, height % 2))
+        fine = self.blocks[0](self.first(whole_blocks), known)
         coarse = self.blocks[1](self.down(fine), known)
         joined = self.join(torch.cat([fine, self.up(coarse)], 1))
         answer: Tensor = self.last(nn.functional.silu(self.blocks[2](joined, known)))
         seen_whole: Tensor = self.whole(x, known)
-        return answer + seen_whole
+        return answer[..., :height, :width] + seen_whole
 
 
 def _check(shape: tuple[int, int, int], channels: int) -> None:
@@ -94,9 +96,6 @@ def _check(shape: tuple[int, int, int], channels: int) -> None:
         raise ValueError(checks.complaint(what, shape, CALL))
     for size in shape:
         checks.count("shape", size, CALL)
-    if shape[1] % 2 or shape[2] % 2:
-        what = "`shape` must have an even H and W: the network halves them once"
-        raise ValueError(checks.complaint(what, shape, CALL))
     checks.count("channels", channels, CALL)
     if channels % GROUPS:
         what = f"`channels` must be a multiple of {GROUPS}"

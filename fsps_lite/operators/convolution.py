@@ -47,7 +47,7 @@ def blur(
         raise ValueError(checks.complaint(f"`edges` must be one of {EDGES}", repr(edges), call))
     taps = _gaussian(shape, width, edges) if kernel is None else _factors(kernel, width)
     down, across = (_axis(one, n, edges) for one, n in zip(taps, shape[1:], strict=True))
-    scale = torch.ones(shape[1:], dtype=torch.float64)
+    scale = torch.ones(shape[1:], dtype=torch.float64, device="cpu")
     if edges == "average":
         scale = _inverse_sum(down, across)
     known, d = (shape, down, across, scale), math.prod(shape)
@@ -87,7 +87,7 @@ def _gaussian(
             what = f"`width` must be at most the side, {n}, where `edges` is {edges!r}"
             raise ValueError(checks.complaint(what, std, call))
         reach = n - 1 if edges == "average" else max(n - 1, math.ceil(REACH * std))
-        pixel = torch.arange(-reach, reach + 1, dtype=torch.float64)
+        pixel = torch.arange(-reach, reach + 1, dtype=torch.float64, device="cpu")
         taps.append(torch.softmax(-(pixel**2) / (2 * std**2), 0)[None])
     return taps
 
@@ -109,7 +109,8 @@ def _factors(kernel: Tensor, width: object) -> list[Tensor]:
 def _axis(taps: Float[Tensor, "r k"], n: int, edges: str) -> Float[Tensor, "r n n"]:
     """For each of r kernels the matrix of a line of n pixels: row i says what pixel i takes."""
     count = taps.shape[-1]
-    pixel = torch.arange(n)[:, None] - torch.arange(count) + count // 2
+    place, tap = (torch.arange(size, device="cpu") for size in (n, count))
+    pixel = place[:, None] - tap + count // 2
     inside = (pixel >= 0) & (pixel < n)
     if edges == "periodic":
         pixel, inside = pixel % n, inside | True
@@ -117,7 +118,7 @@ def _axis(taps: Float[Tensor, "r k"], n: int, edges: str) -> Float[Tensor, "r n 
         turn = max(2 * n - 2, 1)
         pixel, inside = torch.minimum(pixel % turn, turn - pixel % turn) % n, inside | True
     parts = taps[:, None] * inside
-    rows = torch.zeros(len(taps), n, n, dtype=taps.dtype)
+    rows = torch.zeros(len(taps), n, n, dtype=taps.dtype, device="cpu")
     return rows.scatter_add(-1, pixel.clamp(0, n - 1).expand_as(parts), parts)
 
 

@@ -68,7 +68,7 @@ def booleans(name: str, value: Observed, asked: str) -> Bool[Tensor, "*shape"]:
     call = f"{asked}(torch.as_tensor([[0, 1], [1, 1]], dtype=torch.bool))"
     what = f"`{name}` must hold booleans, one a coordinate"
     try:
-        chosen = torch.as_tensor(value)
+        chosen = value if isinstance(value, Tensor) else torch.as_tensor(value, device="cpu")
     except (TypeError, ValueError, RuntimeError) as error:
         raise TypeError(checks.complaint(what, f"{type(value).__name__}: {error}", call)) from error
     if chosen.dtype != torch.bool or not chosen.ndim:

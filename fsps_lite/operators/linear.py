@@ -128,7 +128,7 @@ class MatrixFree(Linear):
         for name, size in zip(("out", "dim"), sizes, strict=True):
             checks.count(name, size, CALL)
         known = {"functions": functions, "sizes": sizes, "offset": offset}
-        vars(self).update(known | {"_like": torch.empty(0, dtype=dtype)})
+        vars(self).update(known | {"_like": torch.empty(0, dtype=dtype, device="cpu")})
         _check_offset(self, CALL)
         check_adjoint(*self._maps, *sizes)
 

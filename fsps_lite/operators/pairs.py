@@ -60,8 +60,9 @@ def check_adjoint(there: Map, back: Map, out: int, dim: int) -> None:
 
     It also finds a function that adds an offset, and one that mixes rows.
     """
-    own = torch.Generator().manual_seed(0)
-    x, y = (torch.randn(2, n, generator=own, dtype=torch.float64) for n in (dim, out))
+    own = torch.Generator("cpu").manual_seed(0)
+    known: dict[str, Any] = {"generator": own, "dtype": torch.float64, "device": own.device}
+    x, y = (torch.randn(2, n, **known) for n in (dim, out))
     forth, back_again = there(kept := x.clone()), back(also := y.clone())
     if not (torch.equal(kept, x) and torch.equal(also, y)):
         what = "`apply` and `adjoint` must leave their input as it is"

@@ -30,7 +30,7 @@ def projections(
     """
     call = "projections(8, [0.0, 0.5, 1.0])"
     channels, height, width = image_shape(side, call)
-    known = torch.as_tensor(angles, dtype=torch.float64).cpu()
+    known = torch.as_tensor(angles, dtype=torch.float64, device="cpu")
     checks.shape("angles", known, ("angles",), call)
     checks.finite("angles", known, call)
     reach = max(1, math.ceil(math.hypot(height - 1, width - 1) / 2))
@@ -63,7 +63,9 @@ def _smeared(sizes: tuple[int, ...], angles: Tensor, y: Tensor) -> Tensor:
 def _shared(sizes: tuple[int, ...], angle: Tensor, like: Tensor) -> tuple[Tensor, Tensor]:
     """For each pixel, the lower of its two bins and the share of the upper one."""
     _, height, width, bins = sizes
-    down, right = (torch.arange(n, dtype=torch.float64) - (n - 1) / 2 for n in (height, width))
+    down, right = (
+        torch.arange(n, dtype=torch.float64, device="cpu") - (n - 1) / 2 for n in (height, width)
+    )
     place = right * angle.cos() + down[:, None] * angle.sin() + (bins - 1) / 2
     low = place.floor().clamp(0, bins - 2)
     return low.long().flatten().to(like.device), (place - low).flatten().to(like)

@@ -107,7 +107,7 @@ def absolute(*, y: float = 1.0, noise_std: float = 0.3) -> Problem:
 def digits_masked(*, index: int = 0, noise_std: float = 1.0) -> Problem:
     """A held-out digit of which only the lower half is seen."""
     moral = "Half an image leaves more than one digit possible."
-    observed = torch.arange(64) >= 32
+    observed = torch.arange(64, device="cpu") >= 32
     return _digits("digits_masked", mask(observed), index, noise_std, moral)
 
 
@@ -174,6 +174,6 @@ def _digits(
         raise ValueError(checks.complaint(what, index, f"{name}(index=0)"))
     image = data.held_out[index]
     silent = Likelihood(operator, torch.zeros_like(operator(image)), noise_std)
-    y = silent.simulate(image, generator=torch.Generator().manual_seed(index))
+    y = silent.simulate(image, generator=torch.Generator("cpu").manual_seed(index))
     likelihood = Likelihood(operator, y, noise_std)
     return Problem(name, data.prior, likelihood, moral=moral, partition=data.partition)
