@@ -18,10 +18,10 @@ import torch
 from fsps_lite import Denoiser, mask
 
 def network():
-    return Denoiser(lambda x, alpha, sigma: alpha * x, dim=16)
+    return Denoiser(lambda x, alpha, sigma: alpha * x, dim=24)
 
 raw = torch.nn.Linear(2, 2)
-unseen = torch.zeros(5, 16, dtype=torch.float64)
+unseen = torch.zeros(5, 24, dtype=torch.float64)
 
 def corner(shape):
     seen = torch.zeros(shape, dtype=torch.bool)
@@ -33,9 +33,9 @@ SMALL = ["--n", "20", "--steps", "3"]
 
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
-    """Sixty pictures of 4 x 4 with two labels, and a module."""
+    """Sixty pictures of 4 x 6 with two labels, and a module."""
     (tmp_path / "drawn.py").write_text(MINE)
-    images = np.random.default_rng(0).normal(size=(60, 4, 4))
+    images = np.random.default_rng(0).normal(size=(60, 4, 6))
     np.savez(tmp_path / "pictures.npz", images=images, labels=np.arange(60) % 2)
     np.save(tmp_path / "plain.npy", images)
     monkeypatch.chdir(tmp_path)
@@ -62,12 +62,12 @@ def test_pictures_are_the_prior_and_one_held_out_is_measured(folder, operator):
     assert 0.01 < apart < 5  # noise_std is 1
     half = asked_for("--data", "plain.npy").problem
     assert half.parts is None
-    assert_close(half.likelihood.operator(seen.images[0]), seen.images[0, 8:])
+    assert_close(half.likelihood.operator(seen.images[0]), seen.images[0, 12:])
 
 
 def test_a_network_is_a_file_or_a_name_and_brings_what_nobody_has_seen(folder):
-    networks.save(networks.Trained(networks.UNet((1, 4, 4), 4), 0.01, 50.0), "weights.npz")
-    x = torch.randn(2, 16, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    networks.save(networks.Trained(networks.UNet((1, 4, 6), 4), 0.01, 50.0), "weights.npz")
+    x = torch.randn(2, 24, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
     stored = networks.load("weights.npz")
     found = asked_for("--data", "pictures.npz", "--network", "weights.npz")
     assert_close(found.network.denoise(x, 0.6, 0.8), stored.denoise(x, 0.6, 0.8))
@@ -78,8 +78,8 @@ def test_a_network_is_a_file_or_a_name_and_brings_what_nobody_has_seen(folder):
     assert_close(found.held_out, digits.load().held_out)
     known = "--data", "pictures.npz", "--network", "drawn:network"
     assert not asked_for(*known, "--held-out", "drawn:unseen").held_out.any()
-    np.save("rows.npy", np.ones((4, 16)))
-    assert asked_for(*known, "--held-out", "rows.npy").held_out.shape == (4, 16)
+    np.save("rows.npy", np.ones((4, 24)))
+    assert asked_for(*known, "--held-out", "rows.npy").held_out.shape == (4, 24)
 
 
 def test_the_report_says_whose_error_it_is(folder, capsys):

@@ -68,8 +68,8 @@ def _diagnose(options: argparse.Namespace) -> None:
     """Run the method on the problem, print the report, and save it where that was asked for."""
     check(options)
     known, method = asked(options), find_method(options.method)
-    learned = {"network": known.network, "held_out": known.held_out}
-    found = diagnose(known.problem, method, **learned, **_given(options))
+    given = _given(options) | {"network": known.network, "held_out": known.held_out}
+    found = diagnose(known.problem, method, **given)
     report = replace(found, method=called(options.method, method))
     try:
         save(options, report)

@@ -57,15 +57,14 @@ def decomposed(
 ) -> Decomposition:
     """The same, for runs that are made like this."""
     judge = Judge(crossed)
-    clouds = (
-        crossed.neither,
-        crossed.learned,
-        crossed.approximate(method),
-        crossed.both(method),
+    return Decomposition(
+        exact=judge.cell(crossed.neither),
+        network=judge.cell(crossed.learned),
+        approximation=judge.cell(crossed.approximate(method)),
+        both=judge.cell(crossed.both(method)),
+        floor=judge.floor,
+        gains=() if held_out is None else _gains(crossed, held_out),
     )
-    cells = [judge.cell(cloud) for cloud in clouds]
-    gains = () if held_out is None else _gains(crossed, held_out)
-    return Decomposition(*cells, judge.floor, gains)
 
 
 @dataclass(frozen=True)
