@@ -100,6 +100,8 @@ def test_the_report_says_whose_error_it_is(folder, capsys):
         (["--data", "pictures.npz", "--problem", "gaussian"], "exclude each other"),
         (["--operator", "blur"], "--operator needs --data"),
         (["--noise-std", "2"], "--noise-std needs --data"),
+        (["--grey"], "--grey needs --data"),
+        (["--data", "pictures.npz", "--size", "8", "8"], "`size` and `grey` are for folders"),
         (["--held-out", "drawn:unseen"], "--held-out needs --network"),
         (["--data", "pictures.npz", "--picture", "3"], "from 0 to 2, got 3"),
         (["--data", "pictures.npz", "--operator", "blurr"], "did you mean 'blur'"),

@@ -33,7 +33,7 @@ CHAPTER = Path(__file__).resolve().parents[1] / "book" / "chapters" / "a-learned
 STORED = re.compile(r'(?<=STORED = json\.loads\("""\n).*?(?=\n"""\))', re.DOTALL)
 
 Y, N, STEPS = 10, 100, 60  # held-out pictures that are measured; particles; steps
-FEW = 4  # pictures for the treatments, of which most take as many products as there are pixels seen
+FEW, SOME = 3, 60  # pictures and particles for the treatments: they take a product for each pixel
 RARE = 0.01  # of the posterior: a label that weighs less is hallucinated where a method draws it
 
 OPERATORS: Mapping[str, Callable[..., Problem]] = {
@@ -123,7 +123,7 @@ def of_operator(operator: str, indices: Sequence[int] = range(Y)) -> dict[str, A
 
 def of_treatment(word: str, indices: Sequence[int] = range(FEW)) -> Column:
     """TMPD with a learned denoiser on half-seen digits."""
-    kept = [crossed("half seen", index) for index in indices]
+    kept = [crossed("half seen", index, n=SOME) for index in indices]
     return column([read(runs, runs.both(TREATMENTS[word])) for runs in kept])
 
 

@@ -134,6 +134,9 @@ def _running(run: argparse.ArgumentParser) -> None:
 def _learned(run: argparse.ArgumentParser) -> None:
     """Pictures of somebody's own, and a network."""
     run.add_argument("--data", metavar="PICTURES", help=DATA)
+    resized = "resize the pictures of a folder"
+    run.add_argument("--size", type=int, nargs=2, metavar=("H", "W"), help=resized)
+    run.add_argument("--grey", action="store_true", default=None, help="take their colour away")
     run.add_argument("--operator", help=f"{MEASURED} (default: half)")
     run.add_argument("--noise-std", type=float, help="of the measurement (default: 1)")
     run.add_argument("--picture", type=int, help="which of those held out is measured (default: 0)")

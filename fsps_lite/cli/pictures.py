@@ -25,6 +25,7 @@ NETWORK = (
     "a Denoiser, or a function without arguments that returns one, such as "
     "networks.eps_prediction(network, Table.of_betas(betas), (1, 28, 28))"
 )
+ALONE = ("operator", "noise_std", "picture", "size", "grey")  # options that need --data
 PROBLEM, OPERATOR, NOISE_STD = "trimodal", "half", 1.0
 
 
@@ -43,7 +44,7 @@ def asked(options: argparse.Namespace) -> Asked:
     Raises Unknown where the options do not go together.
     """
     if options.data is None:
-        _refuse(options, ("operator", "noise_std", "picture"), "--data")
+        _refuse(options, ALONE, "--data")
         problem, held_out = find_problem(options.problem or PROBLEM), None
         if (options.problem or "").startswith(DIGITS):
             held_out = digits.load().held_out
@@ -62,7 +63,8 @@ def asked(options: argparse.Namespace) -> Asked:
 def _of_pictures(options: argparse.Namespace) -> tuple[Problem, Tensor]:
     """One of the pictures that are held out is measured; the others are held out, too."""
     try:
-        data = files.load(options.data)
+        size = None if options.size is None else (options.size[0], options.size[1])
+        data = files.load(options.data, size=size, grey=bool(options.grey))
     except FileNotFoundError as error:
         raise Unknown(str(error)) from error
     seen, others = data.split(max(2, len(data.images) // SHARE))
