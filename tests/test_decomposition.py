@@ -1,5 +1,7 @@
 """The 2 x 2 of {exact, learned} denoiser and {exact, approximate} guidance."""
 
+import html
+import json
 import math
 
 import pytest
@@ -7,16 +9,21 @@ import torch
 
 from fsps_lite import (
     DPS,
+    TDS,
     TMPD,
     VP,
     Decomposition,
     Denoiser,
+    DiffPIR,
+    Drawn,
     Empirical,
     Estimate,
     Likelihood,
     Partition,
     Problem,
+    Samples,
     decompose,
+    diagnose,
     mask,
     problems,
     theory,
@@ -101,7 +108,10 @@ def test_lost_particles_are_counted():
         (lambda p: decompose(p, exact(problems.one_coordinate()), DPS), ValueError, "in 1 dimens"),
         (lambda p: decompose(p, DPS, DPS), TypeError, "`network` must be of the kind"),
         (lambda p: decompose(p, exact(p), DPS, n=1), ValueError, "`n` must be a whole number"),
-        (lambda p: decompose(few(), exact(few()), DPS), ValueError, "must have parts to count"),
+        (lambda p: decompose(p, exact(p), Samples(p.prior.atoms)), TypeError, "finished samples"),
+        (lambda p: decompose(p, exact(p), Drawn(early)), ValueError, "got a stop at 0.5"),
+        (lambda p: diagnose(p, DPS, held_out=p.prior.atoms), ValueError, "needs a `network`"),
+        (lambda p: diagnose(p, DPS, network=DPS), TypeError, "`network` must be of the kind"),
     ],
 )
 def test_wrong_calls_are_answered(call, error, says):
@@ -109,10 +119,62 @@ def test_wrong_calls_are_answered(call, error, says):
         call(problems.two_atoms())
 
 
-def few():
+def early(task):
+    return Samples(task.start, time=0.5)
+
+
+def test_without_parts_clouds_are_told_apart_by_their_distance():
     """More atoms than count as modes, and no labels."""
     prior = Empirical.from_samples(torch.randn(30, 1, generator=seeded(0), **F64))
-    return Problem("few", prior, Likelihood(mask([True]), torch.zeros(1, **F64), 1.0))
+    problem = Problem("few", prior, Likelihood(mask([True]), torch.zeros(1, **F64), 1.0))
+    found = decompose(problem, exact(problem), DPS, n=50, steps=10)
+    assert found.network.total_variation is None
+    cost = found.both.distance.value - found.network.distance.value
+    assert found.cost_of_approximation.value == cost
+    assert found.cost_of_network.value == pytest.approx(0.0, abs=1e-9)
+    assert "changes the sliced W1 by" in found.sentence
+    assert "total variation" not in str(found)
+    assert found.numbers["floor"]["total_variation"] is None
+
+
+@pytest.mark.parametrize("method", [DiffPIR, TDS], ids=lambda m: m.__name__)
+def test_methods_of_every_kind_are_decomposed(method):
+    """One that steps, and one that draws weighted particles: an exact network changes nothing."""
+    problem = problems.two_atoms()
+    found = decompose(problem, exact(problem), method, n=40, steps=8)
+    assert found.both.total_variation == found.approximation.total_variation
+    assert found.both.distance.value == pytest.approx(found.approximation.distance.value)
+
+
+def test_a_weighted_cloud_counts_by_its_weights():
+    """All weight on one atom: the total variation is the weight of the other."""
+    problem = problems.two_atoms()
+
+    def drawn(task):
+        x = problem.prior.atoms.repeat(50, 1)
+        return Samples(x, log_weights=torch.where(x[:, 0] > 0, 0.0, -math.inf))
+
+    found = decompose(problem, exact(problem), Drawn(drawn), n=20, steps=4)
+    w = float(problem.posterior.prior.weights[0])
+    assert found.both.total_variation.value == pytest.approx(w)
+
+
+def test_a_report_has_the_decomposition_of_the_same_runs(tmp_path):
+    problem, known = problems.two_atoms(), {"n": 30, "steps": 4}
+    wrong = Denoiser(lambda x, a, s: problem.prior.denoise(x + 3 * a, a, s), dim=1)
+    report = diagnose(problem, TMPD, network=wrong, **known)
+    assert report.decomposition == decompose(problem, wrong, TMPD, **known)
+    assert report.title == "TMPD with a learned denoiser on two_atoms (n = 30, steps = 4, seed = 0)"
+    # what the method did is what it does on the learned denoiser
+    told = report["total_variation"].value
+    assert told.value == pytest.approx(report.decomposition.both.total_variation.value)
+    for text in (str(report), html.unescape(report._repr_html_())):
+        assert report.decomposition.sentence in text
+    report.save_json(tmp_path / "report.json")
+    saved = json.loads((tmp_path / "report.json").read_text())["decomposition"]
+    cost = report.decomposition.cost_of_network
+    assert saved["cost_of_network"] == [cost.value, cost.error]
+    assert "cannot be told apart without held-out data" in saved["sentence"]
 
 
 def test_held_out_data_must_be_finite():

@@ -168,6 +168,7 @@ TESTS_OF = {
     "samplers": ("integrators", "trajectory", "law"),
     "measures": ("behaviours", "beliefs", "law", "ranks"),
     "diagnosis": ("report", "sweep", "cli", "failure_map", "calibration", "decomposition"),
+    "cli": ("own_pictures",),
     "coursework": ("coursework", "assignments", "rank", "teaching"),
     "child": ("sandbox", "attacks", "unlucky"),
     "coursework_attacks": ("attacks",),

@@ -14,10 +14,11 @@ from fsps_lite import checks
 from fsps_lite.cli.clouds import read
 from fsps_lite.cli.names import METHODS, PROBLEMS, called, find_method, find_methods, find_problem
 from fsps_lite.cli.options import parser
+from fsps_lite.cli.pictures import asked
 from fsps_lite.cli.saves import check, save
 from fsps_lite.cli.side_by_side import beside
 from fsps_lite.cli.unknown import Unknown
-from fsps_lite.diagnosis import calibrate, compare, rank
+from fsps_lite.diagnosis import calibrate, compare, diagnose, rank
 
 SETTINGS = ("n", "steps", "seed", "measurements", "draws", "by_law")  # as the functions call them
 
@@ -66,8 +67,10 @@ def _first(it: object) -> str:
 def _diagnose(options: argparse.Namespace) -> None:
     """Run the method on the problem, print the report, and save it where that was asked for."""
     check(options)
-    problem, method = find_problem(options.problem), find_method(options.method)
-    (report,) = compare(problem, {called(options.method, method): method}, **_given(options))
+    known, method = asked(options), find_method(options.method)
+    given = _given(options) | {"network": known.network, "held_out": known.held_out}
+    found = diagnose(known.problem, method, **given)
+    report = replace(found, method=called(options.method, method))
     try:
         save(options, report)
     finally:

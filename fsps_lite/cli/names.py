@@ -7,6 +7,9 @@ from collections.abc import Iterable
 from pathlib import Path
 from types import ModuleType
 
+import torch
+from torch import Tensor
+
 from fsps_lite import checks, guidance, problems, samplers
 from fsps_lite.cli.unknown import Unknown, unknown
 from fsps_lite.diagnosis import Method
@@ -51,16 +54,26 @@ def find_problem(name: str) -> Problem:
         if name not in PROBLEMS:
             raise Unknown(unknown("problem", name, PROBLEMS) + "; your own is module:name")
         return PROBLEMS[name]()
-    made = found = _attribute(name)
-    if callable(found) and not isinstance(found, Problem):
+    what = "a Problem, or a function without arguments that returns one"
+    found = made(name, (Problem,), what)
+    assert isinstance(found, Problem)
+    return found
+
+
+def made(name: str, kinds: tuple[type, ...], what: str, *given: object) -> object:
+    """``module:name`` of one of these kinds, or what such a function returns for what is ``given``.
+
+    Raises Unknown, and says ``what`` is wanted, where there is none, and where the function raises.
+    """
+    found = _attribute(name)
+    if callable(found) and not isinstance(found, (*kinds, Tensor, torch.nn.Module)):
         try:
-            made = found()
+            found = found(*given)
         except Exception as error:
             raise Unknown(f"{name}() raised {_told(error)}") from error
-    if not isinstance(made, Problem):
-        what = f"{name} must be a Problem, or a function without arguments that returns one"
-        raise Unknown(f"{what}, got {checks.described(made)}")
-    return made
+    if not isinstance(found, kinds) or isinstance(found, type):
+        raise Unknown(f"{name} must be {what}, got {checks.described(found)}")
+    return found
 
 
 def find_method(name: str) -> Method:

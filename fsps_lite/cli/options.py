@@ -10,11 +10,17 @@ A problem is a name that `list` prints, or module:make, a function of yours that
 A method is a name that `list` prints, or module:Name: called with (prior, likelihood) it returns a
 score, or it is a Scored, a Stepped, a Drawn or Samples. A module is looked for in this folder too.
 """
+DATA = "a folder or a file of pictures: they are the prior, and one of 20 is held out"
+MEASURED = "how a held-out picture is measured: half, downsample, blur, or module:make of a shape"
+NETWORK = "a learned denoiser that the method sees: a file of networks.save, or module:name"
+HELD_OUT = "data that nobody has seen, beside --problem: a file as for samples, or module:name"
 EXAMPLES = {
     "diagnose": """
     python -m fsps_lite diagnose TMPD --problem two_atoms
     python -m fsps_lite diagnose mymodule:MyMethod --problem trimodal --report out.html
     python -m fsps_lite diagnose DPS --problem mymodule:make --json out.json
+    python -m fsps_lite diagnose DPS --data pictures --network weights.npz
+    python -m fsps_lite diagnose DPS --data pictures --network mymodule:network --operator blur
 """,
     "compare": """
     python -m fsps_lite compare DPS PiGDM TMPD --problem two_atoms
@@ -62,6 +68,8 @@ def _diagnose(add: AddParser) -> None:
     run.add_argument("method", help="module:name, or a name that `list` prints")
     _running(run)
     run.add_argument("--n", type=int, help="particles")
+    run.set_defaults(problem=None)  # trimodal, unless there are pictures
+    _learned(run)
     _saving(run)
 
 
@@ -113,7 +121,7 @@ def _command(add: AddParser, name: str, says: str) -> argparse.ArgumentParser:
         epilog=f"examples:{EXAMPLES[name]}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    named = "module:make, or a name that `list` prints (default: %(default)s)"
+    named = "module:make, or a name that `list` prints (default: trimodal)"
     run.add_argument("--problem", default="trimodal", help=named)
     run.add_argument("--seed", type=int, help="of all random numbers (default: 0)")
     return run
@@ -121,6 +129,19 @@ def _command(add: AddParser, name: str, says: str) -> argparse.ArgumentParser:
 
 def _running(run: argparse.ArgumentParser) -> None:
     run.add_argument("--steps", type=int, help="steps of the integrator")
+
+
+def _learned(run: argparse.ArgumentParser) -> None:
+    """Pictures of somebody's own, and a network."""
+    run.add_argument("--data", metavar="PICTURES", help=DATA)
+    resized = "resize the pictures of a folder"
+    run.add_argument("--size", type=int, nargs=2, metavar=("H", "W"), help=resized)
+    run.add_argument("--grey", action="store_true", default=None, help="take their colour away")
+    run.add_argument("--operator", help=f"{MEASURED} (default: half)")
+    run.add_argument("--noise-std", type=float, help="of the measurement (default: 1)")
+    run.add_argument("--picture", type=int, help="which of those held out is measured (default: 0)")
+    run.add_argument("--network", metavar="WEIGHTS", help=NETWORK)
+    run.add_argument("--held-out", metavar="ROWS", help=HELD_OUT)
 
 
 def _saving(run: argparse.ArgumentParser) -> None:

@@ -3,7 +3,8 @@
 from fsps_lite.diagnosis.calibration import Calibration, RankCheck, calibrate
 from fsps_lite.diagnosis.comparison import compare, diagnose, diagnose_samples
 from fsps_lite.diagnosis.cost import Cost
-from fsps_lite.diagnosis.decomposition import Decomposition, decompose
+from fsps_lite.diagnosis.decomposing import decompose
+from fsps_lite.diagnosis.decomposition import Decomposition
 from fsps_lite.diagnosis.examination import MEASURES
 from fsps_lite.diagnosis.failure_maps import FailureMap, failure_map
 from fsps_lite.diagnosis.finding import Curve, Finding, Missing

@@ -8,6 +8,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from fsps_lite import checks
+from fsps_lite.diagnosis.crossed import Crossed
+from fsps_lite.diagnosis.decomposing import check, decomposed
 from fsps_lite.diagnosis.direct import Directs
 from fsps_lite.diagnosis.examination import MEASURES
 from fsps_lite.diagnosis.kinds import Integrator, Kind, Scored, Stepped
@@ -19,7 +21,9 @@ from fsps_lite.diagnosis.sampling import Sampling
 from fsps_lite.diagnosis.telling import told
 from fsps_lite.problems import Problem
 from fsps_lite.samplers import Samples, dpm_solver
-from fsps_lite.types import Time
+from fsps_lite.types import Prior, Time
+
+LEARNED = "diagnose(problem, DPS, network=networks.load(), held_out=data.held_out)"
 
 
 def diagnose(
@@ -34,6 +38,8 @@ def diagnose(
     integrator: Integrator = dpm_solver,
     grid: Float[Tensor, "T"] | None = None,
     start_from: Float[Tensor, "n d"] | None = None,
+    network: Prior | None = None,
+    held_out: Float[Tensor, "M d"] | None = None,
 ) -> Report:
     """Run ``method`` beside the exact posterior and report every difference with its error.
 
@@ -46,9 +52,22 @@ def diagnose(
     integrator. The default comes nearest to the law of an exact score, of all
     integrators with as many scores (benchmarks/integrators.py). The exact sampler starts from the
     same noise, or from the cloud ``start_from``, and uses the same random numbers.
+
+    With a ``network``, a prior that is known by its denoiser, the method sees it in place of the
+    problem's prior, which stays the truth. The report then has the :class:`Decomposition` of
+    :func:`decompose` too: what the network costs, and what the method. ``held_out``, ``(M, d)``,
+    are data that neither has seen, to tell generalisation from error.
     """
-    how = Sampling(n, steps, seed, start, stop, integrator, grid, start_from)
-    return compared(problem, {name_of(method): method}, how)[0]
+    if network is not None:
+        check(problem, network, held_out, LEARNED)
+    elif held_out is not None:
+        raise ValueError(checks.complaint("`held_out` needs a `network`", "none", LEARNED))
+    how = Sampling(n, steps, seed, start, stop, integrator, grid, start_from, network)
+    report = compared(problem, {name_of(method): method}, how)[0]
+    if network is None:
+        return report
+    found = decomposed(Crossed(problem, network, how), method, held_out)
+    return replace(report, decomposition=found)
 
 
 def compare(
@@ -74,7 +93,8 @@ def compared(problem: Problem, methods: Mapping[str, Method], how: Sampling) -> 
     checks.kind("problem", problem, Problem, CALL)
     checks.kind("methods", methods, Mapping, "compare(problem, {'DPS': DPS})")
     _check_names(*methods)
-    kinds = {name: kind_of(problem, method) for name, method in methods.items()}
+    seen = how.seen(problem)
+    kinds = {name: kind_of(problem, method, seen) for name, method in methods.items()}
     for kind in kinds.values():  # a wrong one is refused before any long run
         if isinstance(kind, Scored | Stepped):
             kind.made(how.task(problem, finer=False))

@@ -33,15 +33,15 @@ def name_of(method: Method) -> str:
     return getattr(made, "__name__", type(made).__name__)
 
 
-def kind_of(problem: Problem, method: Method) -> Kind:
+def kind_of(problem: Problem, method: Method, prior: Diffusion | None = None) -> Kind:
     """The method as one of the kinds; raises TypeError where it is none.
 
     A function of (prior, likelihood) returns one score, or one :class:`Sampler`, which serves every
-    grid.
+    grid. It sees ``prior``, such as a learned denoiser, in place of the problem's, if it is given.
     """
     if isinstance(method, Scored | Stepped | Drawn | Samples):
         return method
-    return kind_made(made_of(problem, method))
+    return kind_made(made_of(problem, method, prior))
 
 
 def kind_made(made: PosteriorScore | Sampler) -> Scored | Stepped | Drawn:
@@ -56,17 +56,21 @@ def kind_made(made: PosteriorScore | Sampler) -> Scored | Stepped | Drawn:
     return Scored(lambda task: score)
 
 
-def _called(problem: Problem, method: ScoreMethod | SamplerMethod) -> PosteriorScore | Sampler:
+def _called(
+    problem: Problem, method: ScoreMethod | SamplerMethod, prior: Diffusion | None
+) -> PosteriorScore | Sampler:
     """method(prior, likelihood); raises TypeError for a function of (x, t), a score itself."""
     names = list(inspect.signature(method).parameters) if inspect.isfunction(method) else []
     if names == ["x", "t"]:
         what = "`method` must be called with (prior, likelihood) and return a score, not be one"
         call = "diagnose(problems.trimodal(), lambda prior, likelihood: lambda x, t: -x)"
         raise TypeError(checks.complaint(what, f"a function of ({', '.join(names)})", call))
-    return method(problem.diffusion, problem.likelihood)
+    return method(problem.diffusion if prior is None else prior, problem.likelihood)
 
 
-def made_of(problem: Problem, method: ScoreMethod | SamplerMethod) -> PosteriorScore | Sampler:
+def made_of(
+    problem: Problem, method: ScoreMethod | SamplerMethod, prior: Diffusion | None = None
+) -> PosteriorScore | Sampler:
     """method(prior, likelihood); raises TypeError where either is not what it should be."""
     if not callable(method) or isinstance(method, Tensor):
         what = "`method` must be called with (prior, likelihood) and return a score"
@@ -74,7 +78,7 @@ def made_of(problem: Problem, method: ScoreMethod | SamplerMethod) -> PosteriorS
     if isinstance(method, Guidance | Diffusion | Sampler):
         what = "`method` must be called with (prior, likelihood) and return a score, not be one"
         raise TypeError(checks.complaint(what, type(method).__name__, CALL))
-    made = _called(problem, method)
+    made = _called(problem, method, prior)
     if not callable(made):
         what = "`method(prior, likelihood)` must return a score, a function of (x, t)"
         raise TypeError(checks.complaint(what, type(made).__name__, CALL))

@@ -11,15 +11,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fsps_lite.diagnosis.cost import Cost
+from fsps_lite.diagnosis.decomposition import Decomposition
 from fsps_lite.diagnosis.finding import Curve, Finding, Missing, called
 from fsps_lite.diagnosis.nulls import DRAWS, FAR, Nulls
 from fsps_lite.estimate import Estimate
 from fsps_lite.saving import save
-from fsps_lite.tables import aligned
+from fsps_lite.tables import Table, aligned
 
 if TYPE_CHECKING:
     import matplotlib.figure
 
+WHOSE = "Whose error it is, the network's or that of the approximate guidance"
+LEARNED = "a learned denoiser"
 LEGEND = (
     f"* outside {DRAWS} direct exact draws, by {FAR:.0f} of their deviations or more; "
     "the exact score's run is not"
@@ -36,7 +39,8 @@ class Report:
 
     ``findings`` are numbers and ``curves`` are panels, both of the method and of the exact sampler.
     ``notes`` are sentences that a reader must not miss, for example that the number of steps
-    matters. ``report["distance"]`` is the finding with this label or id.
+    matters. ``report["distance"]`` is the finding with this label or id. ``decomposition`` says
+    whose error it is where the method sees a learned denoiser.
     """
 
     problem: str
@@ -48,6 +52,7 @@ class Report:
     stars: bool = True  # False where the posterior has too few atoms to tell
     missing: tuple[Missing, ...] = ()  # the rows that the kind of the method does not allow
     cost: Cost | None = field(default=None, compare=False)  # None for finished samples
+    decomposition: Decomposition | None = None  # of a method that sees a learned denoiser
 
     def __getitem__(self, name: str) -> Finding:
         """The finding with this label or id; raises KeyError, and lists those that exist."""
@@ -60,7 +65,8 @@ class Report:
     def title(self) -> str:
         """The method, the problem and the settings, in one line."""
         settings = ", ".join(f"{key} = {value}" for key, value in self.settings.items())
-        return f"{self.method} on {self.problem} ({settings})"
+        learned = "" if self.decomposition is None else f" with {LEARNED}"
+        return f"{self.method}{learned} on {self.problem} ({settings})"
 
     @property
     def legend(self) -> tuple[str, ...]:
@@ -96,7 +102,8 @@ class Report:
 
     def __str__(self) -> str:
         table, notes = aligned(self.rows), (f"- {note}" for note in self.notes)
-        return "\n".join([self.title, "", *table, "", *self.legend, *notes])
+        whose = [] if self.decomposition is None else ["", f"{WHOSE}:", str(self.decomposition)]
+        return "\n".join([self.title, "", *table, "", *self.legend, *notes, *whose])
 
     __repr__ = __str__
 
@@ -108,8 +115,18 @@ class Report:
         return (
             f"<p>{html.escape(self.title)}</p><table><thead><tr>"
             + "".join(f"<th>{cell}</th>" for cell in head)
-            + f"</tr></thead><tbody>{rows}</tbody></table><ul>{notes}</ul>"
+            + f"</tr></thead><tbody>{rows}</tbody></table><ul>{notes}</ul>{self._whose}"
         )
+
+    @property
+    def _whose(self) -> str:
+        """The decomposition as HTML."""
+        if self.decomposition is None:
+            return ""
+        head, *rows = self.decomposition.rows
+        table = Table(head, tuple(rows))
+        said = html.escape(self.decomposition.sentence)
+        return f"<p>{WHOSE}:</p>{table._repr_html_()}<p>{said}</p>"
 
     def figure(self) -> "matplotlib.figure.Figure":
         """The curves: one panel per quantity, with the method and the exact sampler in it."""
@@ -136,6 +153,7 @@ class Report:
             "notes": list(self.notes),
             "cost": self.cost and asdict(self.cost),
             "missing": [{"id": m.id, "label": m.label, "why": m.why} for m in self.missing],
+            "decomposition": self.decomposition and self.decomposition.numbers,
         }
         save(path, json.dumps(data, indent=1, allow_nan=False))
 

@@ -11,11 +11,12 @@ from fsps_lite.diagnosis.kinds import Integrator
 from fsps_lite.diagnosis.method import CALL
 from fsps_lite.diagnosis.run import STOP
 from fsps_lite.diagnosis.task import Task
+from fsps_lite.diffusion import Diffusion
 from fsps_lite.priors import Empirical
 from fsps_lite.problems import Problem
 from fsps_lite.samplers import dpm_solver, times
 from fsps_lite.schedules import Schedule
-from fsps_lite.types import State, Time
+from fsps_lite.types import Prior, State, Time
 
 PARTICLES, OF_DATA = 2000, 400  # by default; the second where each score looks at much data
 MUCH = 50_000  # numbers in the atoms of a prior, from which on it counts as data
@@ -28,7 +29,7 @@ class Sampling:
     ``n`` particles take ``steps`` steps from ``start`` to ``stop``, even in log-SNR, or those of
     ``grid``. They start from noise of the level at ``start``, or from the cloud ``start_from``,
     ``(n, d)``. Without ``n`` there are 2,000, or 400 where the atoms of the prior hold 50,000
-    numbers or more.
+    numbers or more. The method sees the learned ``network`` in place of the prior, if there is one.
     """
 
     n: int | None = None
@@ -39,6 +40,7 @@ class Sampling:
     integrator: Integrator = dpm_solver
     grid: Float[Tensor, "T"] | None = None
     start_from: Float[Tensor, "n d"] | None = None
+    network: Prior | None = None
 
     def __post_init__(self) -> None:
         if self.n is not None:
@@ -61,13 +63,21 @@ class Sampling:
         steps = self.steps if self.grid is None else len(self.grid) - 1
         return {"n": self.particles(problem), "steps": steps, "seed": self.seed}
 
-    def task(self, problem: Problem, finer: bool) -> Task:
-        """What a method is asked: on the grid, or on the finer one, from the same noise."""
+    def task(self, problem: Problem, finer: bool, prior: Diffusion | None = None) -> Task:
+        """What a method is asked: on the grid, or on the finer one, from the same noise.
+
+        It sees ``prior``, if it is given, and else what :meth:`seen` says.
+        """
         g = torch.Generator(problem.device).manual_seed(self.seed)
         t = self.times(problem.schedule, finer).to(problem.device)
         start = self.first(problem, t[0], g)
-        known = problem.diffusion, problem.likelihood, t, start, g
-        return Task(*known, keep_path=not finer)
+        seen = self.seen(problem) if prior is None else prior
+        return Task(seen, problem.likelihood, t, start, g, keep_path=not finer)
+
+    def seen(self, problem: Problem) -> Diffusion:
+        """The prior that a method sees: the learned one, if there is one."""
+        prior = problem.prior if self.network is None else self.network
+        return Diffusion(prior, problem.schedule)
 
     def times(self, schedule: Schedule, finer: bool) -> Float[Tensor, "T"]:
         """The grid of a run; with ``finer``, one more time between any two."""
