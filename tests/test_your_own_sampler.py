@@ -1,4 +1,4 @@
-"""The chapter on a sampler of one's own: what it tells readers to type works as it is printed."""
+"""A sampler of one's own: what the chapter prints works, and the project takes its class."""
 
 import re
 import shlex
@@ -6,11 +6,13 @@ import sys
 
 import pytest
 import torch
+from torch.testing import assert_close
 
 import fsps_lite as fl
 from fsps_lite.__main__ import main
 from tests.book_laws import CHAPTERS
 from tests.oracles import seeded
+from tools.coursework.master import masters
 
 TEXT = (CHAPTERS / "your-own-sampler.md").read_text(encoding="utf-8")
 (MODULE,) = re.findall(r"^```python\n(.*?)^```$", TEXT, re.MULTILINE | re.DOTALL)
@@ -60,3 +62,78 @@ def test_the_file_is_exact_on_any_gaussian_in_any_number_of_steps():
     assert float(off.max()) < 4.5 / n**0.5  # three means, each known to 1 / sqrt(n) deviations
     ratio = (end.T.cov() - cov).abs() / torch.outer(deviations, deviations)
     assert float(ratio.max()) < 4.5 * (2 / n) ** 0.5  # the error of a variance, at most
+
+
+# The project of assignment 6, which takes a class of the reader's too
+
+
+@pytest.fixture(scope="module")
+def game():
+    """The cells of the project in which ``sample`` is a class: the game, and the harness."""
+    (master,) = (one for one in masters() if one.name.startswith("06"))
+    cells = {cell.metadata.nbgrader.grade_id: cell.source for cell in master.notebook.cells
+             if cell.cell_type == "code"}  # fmt: skip
+
+    def played(source):
+        names = {"__name__": "project"}
+        for text in (cells["set-up"], cells["game"], source, cells["q3-harness"]):
+            exec(text, names)
+        return names
+
+    return played
+
+
+@pytest.mark.usefixtures("unchecked")
+def test_a_class_plays_the_project_as_it_runs_on_the_prior_itself(game):
+    names = game(MODULE + "\nsample = MyMethod\n")
+    for name in ("three", "plane"):
+        problem, seen = names["practice"]()[name]
+        cloud = names["play"](names["begin"], names["carry_on"], problem, seen, 20, 50, seed=3)
+        noise, generator = names["noise_and_generator"](problem.prior.dim, 50, 3)
+        grid = fl.times(problem.schedule, 20)
+        known = problem.diffusion, problem.likelihood
+        path = names["MyMethod"](*known)(noise, grid, generator=generator)
+        # t goes to the denoiser as a number, and is found from the scales to a rounding
+        assert_close(cloud, path.x / problem.schedule.alpha(grid[-1]), rtol=1e-7, atol=1e-7)
+
+
+WEIGHING = """
+class Weighing(fl.Sampler):
+    def __call__(self, x, t, *, generator):
+        x = self.prior.denoise(x, t[-1])
+        return fl.Samples(x, log_weights=self.likelihood.log_prob(x))
+
+sample = Weighing
+"""
+
+
+@pytest.mark.usefixtures("unchecked")
+def test_the_weights_of_a_class_are_used(game):
+    names = game(WEIGHING)
+    problem, seen = names["practice"]()["three"]
+    cloud = names["play"](names["begin"], names["carry_on"], problem, seen, 5, 200)
+    noise, _ = names["noise_and_generator"](1, 200, 0)
+    x = problem.diffusion.denoise(noise, fl.times(problem.schedule, 5)[-1])
+    weights = problem.likelihood.log_prob(x).softmax(0)
+    error = float((weights @ (x[:, 0] - weights @ x[:, 0]).square()) / 200) ** 0.5
+    assert abs(float(cloud.mean() - weights @ x[:, 0])) < 4 * error
+    assert set(cloud[:, 0].tolist()) <= set(x[:, 0].tolist())
+
+
+@pytest.mark.usefixtures("unchecked")
+@pytest.mark.parametrize(
+    ("line", "error", "words"),
+    [
+        ("x0 = at.sample(generator=generator)", NotImplementedError, "has no draws"),
+        ("x0 = at.mean * at.log_evidence[:, None]", NotImplementedError, "no density"),
+        ("x0 = self.prior.at(x, t).mean", AssertionError, "its budget is spent"),
+        ("x0 = at.mean + 1 / 0", ZeroDivisionError, "division"),
+    ],
+)
+def test_a_class_may_ask_what_a_network_can_answer_and_no_more(game, line, error, words):
+    source = MODULE.partition("        A, eye")[0] + f"        {line}\n"
+    source += "        return fl.bridge(self.prior.schedule, x0, x, t, s, generator=generator)\n"
+    names = game(source + "\nsample = MyMethod\n")
+    problem, seen = names["practice"]()["three"]
+    with pytest.raises(error, match=words):
+        names["play"](names["begin"], names["carry_on"], problem, seen, 5, 20)
