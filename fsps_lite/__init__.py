@@ -23,6 +23,7 @@ from fsps_lite.diagnosis import (
     diagnose,
     diagnose_samples,
     failure_map,
+    rank,
     sweep,
 )
 from fsps_lite.diffusion import Diffusion
@@ -163,7 +164,7 @@ __all__ = [  # one paragraph for each room
     "energy_distance", "mode_weights", "sliced_wasserstein", "total_variation", "wasserstein1",
     "Calibration", "Decomposition", "Drawn", "FailureMap", "Finding", "Report", "Samples", "Scored",
     "Stepped", "Task", "calibrate", "compare", "decompose", "diagnose", "diagnose_samples",
-    "failure_map", "sweep",
+    "failure_map", "rank", "sweep",
     "plots", "theory",
 ]
 # fmt: on

@@ -22,6 +22,7 @@ from matplotlib.ticker import LogLocator
 from torch import Tensor
 
 from fsps_lite import checks
+from fsps_lite.estimate import Estimate
 from fsps_lite.looks import COLOURS, STYLE, Look, looks
 from fsps_lite.tables import Table as Table  # a table is a figure of numbers
 from fsps_lite.tables import table as table
@@ -480,6 +481,21 @@ def bars(heights: Mapping[str, Tensor], labels: Sequence[str], *, ylabel: str) -
     axis.set_xticks(place, labels)
     axis.set_ylabel(ylabel)
     axis.legend(frameon=False)
+    return figure
+
+
+def intervals(values: Mapping[str, Estimate], truth: int | float, *, xlabel: str) -> Figure:
+    """Estimates with two standard errors to each side, one below the other, beside the truth."""
+    checks.count("len(values)", len(values), "plots.intervals({'DPS': Estimate(0.1, 0.01)}, 0.2)")
+    figure, (axis,) = panels(1, width=6.0, height=0.9 + 0.28 * len(values))
+    axis.axvline(float(truth), color=COLOURS[6], linewidth=1.2, zorder=0)
+    look = looks(values)
+    for place, (name, one) in enumerate(values.items()):
+        told: dict[str, Any] = {"color": look[name].colour, "fmt": "o", "markersize": 5}
+        axis.errorbar(one.value, place, xerr=2 * one.error, **told)
+    axis.set_yticks(range(len(values)), list(values))
+    axis.invert_yaxis()
+    axis.set_xlabel(xlabel)
     return figure
 
 

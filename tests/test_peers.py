@@ -14,7 +14,7 @@ import fsps_lite as fl
 from fsps_lite.diagnosis.method import name_of
 from fsps_lite.peers import azula, deepinv
 from fsps_lite.peers.seeding import seeded
-from tests.peers.figures import differences, stored, table
+from tests.peers.figures import differences, steps, stored, table
 
 ROOT = Path(__file__).resolve().parent.parent
 PEERS = ROOT / "fsps_lite" / "peers"
@@ -249,3 +249,8 @@ def test_readme_and_book_show_the_stored_figures(page):
     text = (ROOT / page).read_text(encoding="utf-8")
     for shown in (table(), differences()):
         assert shown in text, "print it anew: python -m tests.peers.figures"
+
+
+def test_the_page_on_samplers_shows_the_stored_steps():
+    text = (ROOT / "book" / "library" / "samplers.md").read_text(encoding="utf-8")
+    assert steps() in text, "print it anew: python -m tests.peers.figures"

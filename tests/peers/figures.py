@@ -52,6 +52,40 @@ ROWS = (  # theirs, ours, the name of the figure
     ("deepinv `DPSDataFidelity`", "`ZetaDPS`", "deepinv DPSDataFidelity, ZetaDPS(1)"),
 )
 
+STEPS = (  # one step of a family: theirs, ours, what is otherwise, the name of the figure
+    (
+        "azula `DiffPIRDenoiser`, converged",
+        "data step of `DiffPIR`",
+        "",
+        "azula DiffPIRDenoiser, data step of DiffPIR",
+    ),
+    (
+        "the same, one iteration (its default)",
+        "data step of `DiffPIR`",
+        "it solves for the data step, and stops early; on `digits_blurred`",
+        "azula DiffPIRDenoiser with one iteration, on digits_blurred",
+    ),
+    ("azula `RePaintSampler`", "`RePaint`", "", "azula RePaintSampler.step, RePaint"),
+    (
+        "azula `TDSSampler`, proposal and weight",
+        "`TDS`",
+        "it resamples in each step, and drops the last weights",
+        "azula TDSSampler.step, TDS.proposed",
+    ),
+    (
+        "deepinv `DDRM`",
+        "`DDRM`",
+        "its noise is divided by the root of 2, and a singular value below the noise is unseen",
+        "deepinv DDRM, one step, as it is",
+    ),
+    (
+        "the same, noise put right",
+        "`DDRM`",
+        "",
+        "deepinv DDRM, one step, its noise put right",
+    ),
+)
+
 
 DIFFER = (  # the sampler, what a report finds, the name of the figure
     (
@@ -101,5 +135,16 @@ def table():
     return "\n".join([*head, *rows])
 
 
+def steps():
+    """One step of the families' samplers, as the library's page on samplers shows it."""
+    known = stored()["figures"]
+    head = [
+        "| theirs | ours | largest relative difference | what is otherwise |",
+        "|---|---|---|---|",
+    ]
+    rows = [f"| {one} | {two} | {_shown(known[name])} | {why} |" for one, two, why, name in STEPS]
+    return "\n".join([*head, *rows])
+
+
 if __name__ == "__main__":
-    print(table(), differences(), sep="\n\n")
+    print(table(), differences(), steps(), sep="\n\n")
