@@ -76,5 +76,8 @@ class LGD(Guidance):
 
 
 def _bits(t: Time) -> int:
-    """A whole number that is another for each time."""
-    return hash(float(t)) % 2**61
+    """A whole number that is another for each time.
+
+    Ten digits of it count: the last bit of a time is another one on other processors.
+    """
+    return hash(float(f"{float(t):.9e}")) % 2**61
