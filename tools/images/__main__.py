@@ -5,6 +5,7 @@ there; at the end it writes the results into the chapter, and takes that file aw
 """
 
 import json
+import math
 import sys
 from collections.abc import Callable
 from dataclasses import asdict
@@ -36,12 +37,13 @@ def stored() -> dict[str, Any]:
 def truths(name: str) -> dict[str, list[float]]:
     """What the exact posteriors of a problem say, image by image."""
     told = [asked(name).truth(k) for k in range(len(asked(name).y))]
-    columns = {
+    columns = {  # there is no N_eff without atoms
         "n_eff": [truth.effective_size for truth in told],
         "variance": [truth.variance for truth in told],
         "misfit": [truth.misfit for truth in told],
     }
-    return {key: [round(value, 4) for value in column] for key, column in columns.items()}
+    known = {key: column for key, column in columns.items() if all(map(math.isfinite, column))}
+    return {key: [round(value, 4) for value in known.get(key, [])] for key in columns}
 
 
 def parts() -> dict[str, Callable[[], Any]]:
