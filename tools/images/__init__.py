@@ -1,0 +1,1 @@
+"""What the chapter *From toys to images* has stored: samplers on held-out digits, and atoms."""
