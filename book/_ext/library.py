@@ -20,7 +20,8 @@ from tools.contents import chapters
 
 LITERAL = re.compile(r"(?::\w+:)?(``.+?``|`[^`\n]+`)", re.DOTALL)
 PUBLIC = frozenset(fsps_lite.__all__)
-LINKED = ("chapters/", "cheat-sheet", "notation", "intro", "performance", "reference", "studying")
+LINKED = ("chapters/", "cheat-sheet", "gallery/", "intro", "leaderboard", "notation", "performance")
+LINKED += ("reference", "studying")
 
 
 def built():

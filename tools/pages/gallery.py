@@ -1,0 +1,39 @@
+"""The first page of the gallery, and the page of what is no method of ours."""
+
+from collections.abc import Sequence
+
+from tools.pages.pareto import FAMILIES
+from tools.pages.reports import reports
+from tools.pages.stored import Cell
+from tools.pages.text import template
+from tools.pages.words import Words, words
+
+ABOUT = {
+    "guidance": "They add a guess of $\\nabla \\log p(y \\mid x_t)$ to the score of the prior. They "
+    "differ in the Gaussian that stands for $p(x_0 \\mid x_t)$.",
+    "projection": "They put $y$, or what it says about a part of the signal, in its place.",
+    "decoupled": "They alternate between the two: the denoised signal is moved towards $y$, and "
+    "noise is added again.",
+    "particles": "They weigh particles, and so repair what proposes them.",
+    "optimisation": "They look for one point.",
+}
+
+
+def index() -> str:
+    """The methods, by family."""
+    parts = []
+    for family in (name for name in FAMILIES if name in ABOUT):
+        own = [told for told in words().values() if told.family == family]
+        rows = [f"| [{told.heading}]({told.name}.md) | {first(told)} |" for told in own]
+        table = "\n".join(["| method | idea |", "|---|---|", *rows])
+        parts.append(f"## {family.capitalize()}\n\n{ABOUT[family]}\n\n{table}\n")
+    return template("index").format(families="\n".join(parts))
+
+
+def first(told: Words) -> str:
+    """The first sentence of the idea."""
+    return told.idea.split(". ")[0].rstrip(".") + "."
+
+
+def others(found: Sequence[Cell]) -> str:
+    return template("others").format(reports=reports(found))

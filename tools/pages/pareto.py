@@ -1,0 +1,131 @@
+"""Error against denoiser calls: one panel for each kind of problem, and the front of each."""
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+import torch
+from matplotlib.axes import Axes
+
+from fsps_lite import Linear, Problem, plots
+from fsps_lite.looks import COLOURS
+from fsps_lite.problems import GALLERY
+from tools.pages.stored import Cell, grouped
+from tools.pages.text import listed
+from tools.pages.words import words
+
+FAMILIES = {  # of a method: its colour, and a sign for those who do not see colours
+    "guidance": (COLOURS[0], "o"),
+    "projection": (COLOURS[1], "s"),
+    "decoupled": (COLOURS[2], "^"),
+    "particles": (COLOURS[3], "D"),
+    "optimisation": (COLOURS[4], "v"),
+    "package": (COLOURS[5], "X"),
+}
+SMALL = 3  # dimensions: what has more is an image
+LOWEST = 1e-3  # an error below it is drawn there
+CAPTION = (
+    "Error against denoiser calls, as published, averaged over the problems of each kind. A method "
+    "is on the front if no other is both cheaper and better. A method that does not take all "
+    "problems of a kind is not in its panel."
+)
+
+
+class Spot(NamedTuple):
+    """One method in one panel: denoiser calls a particle, and the expected error."""
+
+    method: str
+    family: str
+    calls: float
+    error: float
+
+
+def kind(problem: Problem) -> str:
+    """The panel in which a problem counts."""
+    straight = "linear" if isinstance(problem.likelihood.operator, Linear) else "nonlinear"
+    dim = problem.prior.dim
+    where = "a line" if dim == 1 else "digits" if dim > SMALL else "two and three dimensions"
+    return f"{where}, {straight}"
+
+
+def kinds() -> dict[str, str]:
+    """{name of a problem: its kind}."""
+    return {problem.name: kind(problem) for problem in (make() for make in GALLERY)}
+
+
+def family(cell: Cell) -> str:
+    if not cell.ours:
+        return "package"
+    return words()[cell.made].family if cell.made in words() else ""
+
+
+def spots(found: Sequence[Cell]) -> dict[str, list[Spot]]:
+    """{kind: a spot for each method that takes all problems of the kind, as published}."""
+    known = kinds()
+    judged = [c for c in found if not c.refused and not c.tuned and not c.partless and family(c)]
+    panels = {}
+    for name, cells in grouped(judged, lambda cell: known[cell.problem]).items():
+        problems = {cell.problem for cell in cells}
+        by_method = grouped(cells, lambda cell: cell.method).values()
+        panels[name] = [_spot(own) for own in by_method if len(own) == len(problems)]
+    return dict(sorted(panels.items()))
+
+
+def _spot(cells: Sequence[Cell]) -> Spot:
+    calls, error = (
+        float(torch.tensor([cell.mean(name).value for cell in cells]).mean())
+        for name in ("calls", "total_variation")
+    )
+    return Spot(cells[0].method, family(cells[0]), calls, error)
+
+
+def front(found: Sequence[Spot]) -> list[Spot]:
+    """Those that no other beats in both, from the cheapest on."""
+    kept: list[Spot] = []
+    for spot in sorted(found, key=lambda s: (s.calls, s.error)):
+        if not kept or spot.error < kept[-1].error:
+            kept.append(spot)
+    return kept
+
+
+def figure(panels: Mapping[str, Sequence[Spot]]) -> plots.Figure:
+    """The panels, and in a last one what the signs mean."""
+    drawn, axes = plots.panels(len(panels) + 1, width=3.8, height=3.1, columns=2)
+    for axis, (name, found) in zip(axes, panels.items(), strict=False):
+        _panel(axis, found)
+        axis.set_title(name)
+    for axis in axes[:-1]:
+        axis.set(xlabel="denoiser calls a particle", ylabel="expected total variation")
+    for name, (colour, sign) in FAMILIES.items():
+        axes[-1].scatter([], [], color=colour, marker=sign, label=name)
+    axes[-1].plot([], [], color="0.5", label="front")
+    axes[-1].legend(frameon=False, loc="center left")
+    axes[-1].set_axis_off()
+    return drawn
+
+
+def _panel(axis: Axes, found: Sequence[Spot]) -> None:
+    for spot in found:
+        colour, sign = FAMILIES[spot.family]
+        axis.scatter(spot.calls, max(spot.error, LOWEST), color=colour, marker=sign, zorder=2, s=26)
+    best = front(found)
+    calls, errors = [s.calls for s in best], [max(s.error, LOWEST) for s in best]
+    axis.step(calls, errors, where="post", color="0.5", linewidth=1, zorder=1)
+    axis.set(xscale="log", yscale="log")
+    axis.margins(0.12)
+    for k, spot in enumerate(best):
+        place = (spot.calls, max(spot.error, LOWEST))
+        offset = (5, 5 if k % 2 == 0 else -11)
+        axis.annotate(spot.method, place, offset, textcoords="offset points", fontsize=7.5)
+
+
+def alt(panels: Mapping[str, Sequence[Spot]]) -> str:
+    """What one would see."""
+    fronts = [
+        f"{name}: {listed([spot.method for spot in front(found)])}"
+        for name, found in panels.items()
+    ]
+    return (
+        "Panels of expected total variation over denoiser calls a particle, both on logarithmic "
+        f"scales, one for each kind of problem. On the front, from the cheapest on, are "
+        f"{'; '.join(fronts)}."
+    )
