@@ -6,7 +6,7 @@ methods, and from the results that `make gallery` stores.
 
 from pathlib import Path
 
-from tools.pages import Site
+from tools.pages import Site, Studio
 
 
 def write(app, docname, source):
@@ -18,7 +18,8 @@ def write(app, docname, source):
 
 
 def begin(app):
-    app.fsps_site = Site(Path(app.outdir).parent / "gallery", book=Path(app.srcdir))
+    studio = Studio(Path(app.outdir).parent / "gallery", Path(app.srcdir))
+    app.fsps_site = Site(studio)
 
 
 def setup(app):

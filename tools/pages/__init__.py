@@ -5,3 +5,4 @@ results in `book/gallery` and from `facts`; what no file of the library says sta
 """
 
 from tools.pages.site import Site as Site
+from tools.pages.studio import Studio as Studio

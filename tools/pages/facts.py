@@ -19,8 +19,7 @@ FEW, MANY = 20, 400  # steps: as DDRM is published, and what one would take for 
 def facts() -> Mapping[str, str]:
     """{name in braces: text}."""
     mean, std = posterior_moments(problems.gaussian())
-    problem = problems.two_atoms()
-    y, noise = float(problem.likelihood.y), float(problem.likelihood.noise_std)
+    y, noise = measured(problems.two_atoms())
     return {
         "gaussian_mean": f"{mean:.3f}",
         "gaussian_std": f"{std:.3f}",
@@ -38,9 +37,21 @@ def _told(mean: float, std: float) -> str:
     return f"mean {mean:.3f} and standard deviation {std:.3f}"
 
 
+def known(problem: fl.Problem) -> fl.Likelihood:
+    """The likelihood of a problem of the gallery, whose noise is Gaussian."""
+    assert isinstance(problem.likelihood, fl.Likelihood)
+    return problem.likelihood
+
+
+def measured(problem: fl.Problem) -> tuple[float, float]:
+    """y and noise_std of a problem with one measurement."""
+    return float(known(problem).y), float(known(problem).noise.std)
+
+
 def posterior_moments(problem: fl.Problem) -> tuple[float, float]:
     """Mean and standard deviation of a posterior on the line that is one Gaussian."""
-    found = problem.prior.condition(problem.likelihood)
+    assert isinstance(problem.prior, fl.GaussianMixture)
+    found = problem.prior.condition(known(problem))
     return float(found.means[0, 0]), float(found.covs[0, 0, 0].sqrt())
 
 
@@ -50,8 +61,7 @@ def ddrm_moments(steps: int) -> tuple[float, float]:
     There E[x_0 | x_t] = alpha x_t, or in u = x_t / alpha, with s = sigma / alpha: u / (1 + s^2).
     """
     problem = problems.gaussian()
-    sampler = fl.DDRM(problem.diffusion, problem.likelihood)
-    y, noise = float(problem.likelihood.y), float(problem.likelihood.noise_std)
+    sampler, (y, noise) = fl.DDRM(problem.diffusion, known(problem)), measured(problem)
     levels = (-0.5 * problem.schedule.log_snr(fl.times(problem.schedule, steps))).exp().tolist()
     mean, var = 0.0, levels[0] ** 2
     for s_t, s_s in zip(levels[:-1], levels[1:], strict=True):

@@ -27,7 +27,8 @@ def _density(found: Mapping[str, Any]) -> Tensor:
     """Counts as a density, in 1 / units of x."""
     counts = torch.tensor(found["counts"], dtype=torch.float64)
     low, high = found["x"]
-    return counts / (found["n"] * (high - low) / counts.shape[1])
+    density: Tensor = counts / (found["n"] * (high - low) / counts.shape[1])
+    return density
 
 
 def failure(method: str, found: Mapping[str, Any], exact: Mapping[str, Any] | None) -> plots.Figure:

@@ -44,8 +44,8 @@ def crown(found: Sequence[Cell]) -> str:
     _, problem, by_tv, by_w1, count, cell = max(fallen, key=lambda one: one[:2])
     tv, w1, floor = (cell.mean(name) for name in ("total_variation", "w1", "w1_null"))
     return (
-        f"So it is with RED-diff: on `{problem}` it has place {by_tv} of {count} by total variation "
-        f"({tv}), and place {by_w1} by W1 ({w1}, where exact draws have {floor})."
+        f"So it is with RED-diff: on `{problem}` it has place {by_tv} of {count} by total "
+        f"variation ({tv}), and place {by_w1} by W1 ({w1}, where exact draws have {floor})."
     )
 
 
@@ -62,8 +62,8 @@ def worst(found: Sequence[Cell]) -> str:
     cell = max(good, key=lambda one: max(one.values(one.error)) - one.mean(one.error).value)
     there = number(max(cell.values(cell.error)))
     return (
-        f"On `{cell.problem}`, the error of {cell.method} is {cell.mean(cell.error)} on average, and "
-        f"{there} at $y$ = {cell.place(cell.worst)}."
+        f"On `{cell.problem}`, the error of {cell.method} is {cell.mean(cell.error)} on average, "
+        f"and {there} at $y$ = {cell.place(cell.worst)}."
     )
 
 
@@ -77,8 +77,8 @@ def tuned(found: Sequence[Cell]) -> str:
     moved = [pair for pair in known if pair[0].data["tuned"]["chosen"] != 0]
     better = [cell for cell, plain in moved if cell.mean(cell.error).value < _error(plain)]
     return (
-        f"In {len(moved)} of {len(rows)} rows the choice is not the published one; in {len(better)} of "
-        f"these {len(moved)} it is also better on the measurements of this page."
+        f"In {len(moved)} of {len(rows)} rows the choice is not the published one; in "
+        f"{len(better)} of these {len(moved)} it is also better on the measurements of this page."
     )
 
 

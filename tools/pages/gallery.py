@@ -9,8 +9,8 @@ from tools.pages.text import template
 from tools.pages.words import Words, words
 
 ABOUT = {
-    "guidance": "They add a guess of $\\nabla \\log p(y \\mid x_t)$ to the score of the prior. They "
-    "differ in the Gaussian that stands for $p(x_0 \\mid x_t)$.",
+    "guidance": "They add a guess of $\\nabla \\log p(y \\mid x_t)$ to the score of the prior. "
+    "They differ in the Gaussian that stands for $p(x_0 \\mid x_t)$.",
     "projection": "They put $y$, or what it says about a part of the signal, in its place.",
     "decoupled": "They alternate between the two: the denoised signal is moved towards $y$, and "
     "noise is added again.",

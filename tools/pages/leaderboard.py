@@ -7,9 +7,21 @@ from tools.pages.findings import findings
 from tools.pages.reports import anchor
 from tools.pages.sampler import Drawn
 from tools.pages.stored import Cell, grouped
-from tools.pages.text import link, listed, number, raw, slug, table, template, words_of
+from tools.pages.text import NONE, link, listed, number, raw, slug, table, template, words_of
 
-COLUMNS = ("TV", "±", "null", "W1", "±", "null", "worst", "at y", "weight", "spread", "at t")
+COLUMNS: tuple[str, ...] = (
+    "TV",
+    "±",
+    "null",
+    "W1",
+    "±",
+    "null",
+    "worst",
+    "at y",
+    "weight",
+    "spread",
+    "at t",
+)
 COLUMNS += ("outside", "coupled", "lost", "calls", "s")
 
 
@@ -39,8 +51,8 @@ def sizes(found: Sequence[Cell]) -> str:
     methods, problems = ({getattr(c, name) for c in found} for name in ("method", "problem"))
     packages = sorted({cell.package for cell in found})
     return (
-        f"{len(methods)} rows on {len(problems)} problems: the methods of the library as published, "
-        "tuned ones beside them, and published packages, unmodified. Versions: "
+        f"{len(methods)} rows on {len(problems)} problems: the methods of the library as "
+        "published, tuned ones beside them, and published packages, unmodified. Versions: "
         f"{listed(packages)}."
     )
 
@@ -70,9 +82,9 @@ def overview(by_problem: Mapping[str, Sequence[Cell]], places: Mapping[str, str]
     cells = {(c.method, c.problem): c for own in by_problem.values() for c in own}
     rows = []
     for method in order:
-        own = [cells.get((method, problem)) for problem in by_problem]
-        first = next(cell for cell in own if cell)
-        shown = [_error(cell, places) if cell else "–" for cell in own]
+        found = [cells.get((method, problem)) for problem in by_problem]
+        first = next(cell for cell in found if cell)
+        shown = [_error(cell, places) if cell else NONE for cell in found]
         rows.append((group(first), [link(name(first), f"{places[method]}.html"), *shown]))
     heads = [_head(problem, own[0]) for problem, own in by_problem.items()]
     return raw(table("Expected error of each method on each problem", ["method", *heads], rows))

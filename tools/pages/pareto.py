@@ -9,6 +9,7 @@ from matplotlib.axes import Axes
 from fsps_lite import Linear, Problem, plots
 from fsps_lite.looks import COLOURS
 from fsps_lite.problems import GALLERY
+from tools.pages.facts import known
 from tools.pages.stored import Cell, grouped
 from tools.pages.text import listed
 from tools.pages.words import words
@@ -41,7 +42,7 @@ class Spot(NamedTuple):
 
 def kind(problem: Problem) -> str:
     """The panel in which a problem counts."""
-    straight = "linear" if isinstance(problem.likelihood.operator, Linear) else "nonlinear"
+    straight = "linear" if isinstance(known(problem).operator, Linear) else "nonlinear"
     dim = problem.prior.dim
     where = "a line" if dim == 1 else "digits" if dim > SMALL else "two and three dimensions"
     return f"{where}, {straight}"
@@ -60,10 +61,10 @@ def family(cell: Cell) -> str:
 
 def spots(found: Sequence[Cell]) -> dict[str, list[Spot]]:
     """{kind: a spot for each method that takes all problems of the kind, as published}."""
-    known = kinds()
+    kind_of = kinds()
     judged = [c for c in found if not c.refused and not c.tuned and not c.partless and family(c)]
     panels = {}
-    for name, cells in grouped(judged, lambda cell: known[cell.problem]).items():
+    for name, cells in grouped(judged, lambda cell: kind_of[cell.problem]).items():
         problems = {cell.problem for cell in cells}
         by_method = grouped(cells, lambda cell: cell.method).values()
         panels[name] = [_spot(own) for own in by_method if len(own) == len(problems)]

@@ -120,10 +120,9 @@ HOW = {
 
 def failure_of(heading: str, found: Mapping[str, Any], place: str) -> Drawn:
     """The error over y with its words."""
-    told = {problem: one for problem, one in found.items() if one}
-    each = [f"{one['expected']:.3f} on `{problem}`" for problem, one in told.items()]
-    worst = [f"{_worst(one)} on {problem}" for problem, one in told.items()]
-    by = dict.fromkeys(HOW[one["by"]] for one in told.values())
+    each = [f"{one['expected']:.3f} on `{problem}`" for problem, one in found.items()]
+    worst = [f"{_worst(one)} on {problem}" for problem, one in found.items()]
+    by = dict.fromkeys(HOW[one["by"]] for one in found.values())
     return Drawn(
         place,
         f"Total variation between {heading} and the posterior over the measurement, one panel a "
