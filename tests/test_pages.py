@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 import fsps_lite as fl
 from fsps_lite import problems
 from tests.test_samplers import ended
-from tools.pages import Site, Studio, facts, findings, leaderboard, pareto, stored, words
+from tools.pages import Site, Studio, facts, findings, fps, leaderboard, pareto, stored, words
 from tools.pages.stored import GALLERY
 from tools.pages.text import number, slug, table, template
 
@@ -294,6 +294,14 @@ def test_the_gaussian_posterior_is_the_textbook_one():
     said = facts.facts()
     assert said["gaussian_mean"] == f"{1 / (1 + 0.25):.3f}"
     assert said["gaussian_std"] == f"{math.sqrt(0.2):.3f}"
+
+
+def test_fps_counts_y_until_nothing_else_counts():
+    """Noise so large that y says nothing leaves the prior; else the nearer atom gets all."""
+    assert fps.weight(500, 20) == 0.0
+    assert fps.weight(500, 20, problem=problems.two_atoms(y=-0.3)) == 1.0
+    drowned = fps.weight(2000, 20, problem=problems.two_atoms(noise_std=1e3))
+    assert abs(drowned - 0.5) < 4 * math.sqrt(20 * 0.25 / 2000)  # each resampling adds its share
 
 
 def test_a_name_in_braces_is_a_fact_or_a_row():

@@ -2,12 +2,15 @@
 
 from collections.abc import Sequence
 
+from tools.pages import fps
+from tools.pages.facts import facts
 from tools.pages.pareto import FAMILIES
 from tools.pages.reports import reports
 from tools.pages.stored import Cell
 from tools.pages.text import template
 from tools.pages.words import Words, words
 
+PARTICLES, STEPS = 1000, 100  # of the run of FPS
 ABOUT = {
     "guidance": "They add a guess of $\\nabla \\log p(y \\mid x_t)$ to the score of the prior. "
     "They differ in the Gaussian that stands for $p(x_0 \\mid x_t)$.",
@@ -27,7 +30,14 @@ def index() -> str:
         rows = [f"| [{told.heading}]({told.name}.md) | {first(told)} |" for told in own]
         table = "\n".join(["| method | idea |", "|---|---|", *rows])
         parts.append(f"## {family.capitalize()}\n\n{ABOUT[family]}\n\n{table}\n")
-    return template("index").format(families="\n".join(parts))
+    return template("index").format(families="\n".join(parts), **of_fps())
+
+
+def of_fps() -> dict[str, str]:
+    """What is said of the one that is not built."""
+    found, said = fps.weight(PARTICLES, STEPS), facts()
+    told = {"fps_y": said["mcg_y"], "fps_true": said["mcg_true"], "fps_weight": f"{found:.3f}"}
+    return told | {"fps_particles": f"{PARTICLES:,}"}
 
 
 def first(told: Words) -> str:

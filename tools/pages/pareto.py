@@ -1,5 +1,6 @@
 """Error against denoiser calls: one panel for each kind of problem, and the front of each."""
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
@@ -112,11 +113,18 @@ def _panel(axis: Axes, found: Sequence[Spot]) -> None:
     calls, errors = [s.calls for s in best], [max(s.error, LOWEST) for s in best]
     axis.step(calls, errors, where="post", color="0.5", linewidth=1, zorder=1)
     axis.set(xscale="log", yscale="log")
-    axis.margins(0.12)
+    axis.set_xlim(*_decades([spot.calls for spot in found]))
+    axis.set_ylim(*_decades([max(spot.error, LOWEST) for spot in found]))
     for k, spot in enumerate(best):
         place = (spot.calls, max(spot.error, LOWEST))
         offset = (5, 5 if k % 2 == 0 else -11)
         axis.annotate(spot.method, place, offset, textcoords="offset points", fontsize=7.5)
+
+
+def _decades(values: Sequence[float]) -> tuple[float, float]:
+    """The powers of ten that hold all values."""
+    logs = [math.log10(value) for value in values]
+    return 0.8 * 10 ** math.floor(min(logs)), 1.25 * 10 ** math.ceil(max(logs))
 
 
 def alt(panels: Mapping[str, Sequence[Spot]]) -> str:

@@ -49,6 +49,7 @@ def page(told: Words, found: Results, stored: Mapping[str, str]) -> str:
         idea=told.idea,
         source=told.source,
         update=told.update,
+        where=told.where,
         file=file,
         shown=shown,
         assumes=told.assumes,

@@ -27,6 +27,7 @@ class Words:
     assumes: str
     use: str
     cost: str
+    where: str = ""
     broken: str = ""
     title: str = ""
 
