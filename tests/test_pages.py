@@ -8,7 +8,7 @@ import re
 import pytest
 import torch
 import yaml
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import fsps_lite as fl
@@ -62,6 +62,13 @@ def histogram(last, problem="trimodal"):
 def a_failure(by, null):
     told = {"by": by, "y": [-1.0, 0.0, 1.0], "p": [0.1, 0.4, 0.1], "tv": [0.1, 0.6, 0.3]}
     return told | {"null": null, "expected": 0.4321}
+
+
+class Blank(Studio):
+    """Draws nothing."""
+
+    def file(self, place, by, make, *of):
+        return "blank.png"
 
 
 @pytest.fixture(scope="module")
@@ -162,7 +169,7 @@ def test_no_decimal_stands_in_templates_or_words():
 
 def test_other_results_make_other_pages(site, texts, tmp_path):
     write(tmp_path, cell("DPS", "two_atoms", 0.4), cell("TMPD", "two_atoms", 0.3))
-    other = Site(site.studio, tmp_path)
+    other = Site(Blank(tmp_path, BOOK), tmp_path)
     board = other.text("leaderboard")
     assert "2 rows on 1 problems" in board or "2 rows on 1 problem" in board
     assert board.index(">TMPD<") < board.index(">DPS<")
@@ -235,7 +242,8 @@ SPOT = st.builds(
 )
 
 
-@given(st.lists(SPOT, min_size=1))
+@settings(max_examples=40)
+@given(st.lists(SPOT, min_size=1, max_size=12))
 def test_the_front_is_what_no_other_beats(found):
     best = pareto.front(found)
     for spot in found:
@@ -261,7 +269,7 @@ def test_a_panel_has_those_that_take_all_of_its_problems():
 # The facts about published algorithms, by other ways
 
 
-@pytest.mark.parametrize("steps", [20, 60])
+@pytest.mark.parametrize("steps", [20, 33])
 def test_the_moments_of_ddrm_are_those_of_its_steps(steps):
     problem = problems.gaussian()
     sampler = fl.DDRM(problem.diffusion, problem.likelihood)

@@ -10,7 +10,7 @@ from tools.pages.stored import Cell
 from tools.pages.text import template
 from tools.pages.words import Words, words
 
-PARTICLES, STEPS = 1000, 100  # of the run of FPS
+PARTICLES, STEPS = 1000, 40  # of the run of FPS
 ABOUT = {
     "guidance": "They add a guess of $\\nabla \\log p(y \\mid x_t)$ to the score of the prior. "
     "They differ in the Gaussian that stands for $p(x_0 \\mid x_t)$.",

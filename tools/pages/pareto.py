@@ -1,5 +1,6 @@
 """Error against denoiser calls: one panel for each kind of problem, and the front of each."""
 
+import functools
 import math
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
@@ -49,6 +50,7 @@ def kind(problem: Problem) -> str:
     return f"{where}, {straight}"
 
 
+@functools.cache
 def kinds() -> dict[str, str]:
     """{name of a problem: its kind}."""
     return {problem.name: kind(problem) for problem in (make() for make in GALLERY)}
