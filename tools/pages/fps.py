@@ -2,7 +2,8 @@
 
 The noisy measurements y_s = alpha_s y + sigma_s e_s come from y by the DDIM recursion. With the
 noise of x_s in e_s, y_s is a measurement of x_s whose noise is alpha_s times that of y: the same at
-all times. The filter weighs each step by N(y_s; A x_s, alpha_s^2 noise_cov) as if it were drawn anew.
+all times. The filter weighs each step by N(y_s; A x_s, alpha_s^2 noise_cov), as if it were drawn
+anew.
 """
 
 import math

@@ -27,7 +27,7 @@ def index() -> str:
     parts = []
     for family in (name for name in FAMILIES if name in ABOUT):
         own = [told for told in words().values() if told.family == family]
-        rows = [f"| [{told.heading}]({told.name}.md) | {first(told)} |" for told in own]
+        rows = [f"| [{told.heading}]({told.name}.md) | {_cell(first(told))} |" for told in own]
         table = "\n".join(["| method | idea |", "|---|---|", *rows])
         parts.append(f"## {family.capitalize()}\n\n{ABOUT[family]}\n\n{table}\n")
     return template("index").format(families="\n".join(parts), **of_fps())
@@ -43,6 +43,11 @@ def of_fps() -> dict[str, str]:
 def first(told: Words) -> str:
     """The first sentence of the idea."""
     return told.idea.split(". ")[0].rstrip(".") + "."
+
+
+def _cell(text: str) -> str:
+    """In a table a bar ends the cell."""
+    return text.replace("|", "\\|")
 
 
 def others(found: Sequence[Cell]) -> str:

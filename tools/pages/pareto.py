@@ -29,17 +29,21 @@ LOWEST = 1e-3  # an error below it is drawn there
 CAPTION = (
     "Error against denoiser calls, as published, averaged over the problems of each kind. A method "
     "is on the front if no other is both cheaper and better. A method that does not take all "
-    "problems of a kind is not in its panel."
+    "problems of a kind is not in its panel. An error below the dotted line is that of exact draws."
 )
 
 
 class Spot(NamedTuple):
-    """One method in one panel: denoiser calls a particle, and the expected error."""
+    """One method in one panel: denoiser calls a particle, and the expected error.
+
+    ``null`` is the error of as many exact draws.
+    """
 
     method: str
     family: str
     calls: float
     error: float
+    null: float = 0.0
 
 
 def kind(problem: Problem) -> str:
@@ -70,16 +74,17 @@ def spots(found: Sequence[Cell]) -> dict[str, list[Spot]]:
     for name, cells in grouped(judged, lambda cell: kind_of[cell.problem]).items():
         problems = {cell.problem for cell in cells}
         by_method = grouped(cells, lambda cell: cell.method).values()
-        panels[name] = [_spot(own) for own in by_method if len(own) == len(problems)]
-    return dict(sorted(panels.items()))
+        made = [_spot(own) for own in by_method if len(own) == len(problems)]
+        panels[name] = [spot for spot in made if not math.isnan(spot.error)]
+    return {name: panels[name] for name in sorted(panels) if panels[name]}
 
 
 def _spot(cells: Sequence[Cell]) -> Spot:
-    calls, error = (
+    calls, error, null = (
         float(torch.tensor([cell.mean(name).value for cell in cells]).mean())
-        for name in ("calls", "total_variation")
+        for name in ("calls", "total_variation", "total_variation_null")
     )
-    return Spot(cells[0].method, family(cells[0]), calls, error)
+    return Spot(cells[0].method, family(cells[0]), calls, error, null)
 
 
 def front(found: Sequence[Spot]) -> list[Spot]:
@@ -92,41 +97,53 @@ def front(found: Sequence[Spot]) -> list[Spot]:
 
 
 def figure(panels: Mapping[str, Sequence[Spot]]) -> plots.Figure:
-    """The panels, and in a last one what the signs mean."""
+    """The panels, on the same scales, and in a last one what the signs mean."""
     drawn, axes = plots.panels(len(panels) + 1, width=3.8, height=3.1, columns=2)
+    everything = [spot for found in panels.values() for spot in found]
+    x, y = (_decades([value(spot) for spot in everything]) for value in (_calls, _height))
     for axis, (name, found) in zip(axes, panels.items(), strict=False):
         _panel(axis, found)
-        axis.set_title(name)
-    for axis in axes[:-1]:
+        axis.set(xscale="log", yscale="log", xlim=x, ylim=y, title=name)
         axis.set(xlabel="denoiser calls a particle", ylabel="expected total variation")
-    for name, (colour, sign) in FAMILIES.items():
-        axes[-1].scatter([], [], color=colour, marker=sign, label=name)
-    axes[-1].plot([], [], color="0.5", label="front")
-    axes[-1].legend(frameon=False, loc="center left")
-    axes[-1].set_axis_off()
+    _legend(axes[-1])
     return drawn
+
+
+def _calls(spot: Spot) -> float:
+    return max(1.0, spot.calls)
+
+
+def _height(spot: Spot) -> float:
+    return max(LOWEST, spot.error)
+
+
+def _legend(axis: Axes) -> None:
+    for name, (colour, sign) in FAMILIES.items():
+        axis.scatter([], [], color=colour, marker=sign, label=name)
+    axis.plot([], [], color="0.5", label="front")
+    axis.plot([], [], color="0.3", linestyle=":", label="exact draws")
+    axis.legend(frameon=False, loc="center left")
+    axis.set_axis_off()
 
 
 def _panel(axis: Axes, found: Sequence[Spot]) -> None:
     for spot in found:
         colour, sign = FAMILIES[spot.family]
-        axis.scatter(spot.calls, max(spot.error, LOWEST), color=colour, marker=sign, zorder=2, s=26)
+        axis.scatter(_calls(spot), _height(spot), color=colour, marker=sign, zorder=2, s=26)
+    floor = sum(spot.null for spot in found) / max(1, len(found))
+    axis.axhline(max(LOWEST, floor), color="0.3", linestyle=":", linewidth=1, zorder=0)
     best = front(found)
-    calls, errors = [s.calls for s in best], [max(s.error, LOWEST) for s in best]
-    axis.step(calls, errors, where="post", color="0.5", linewidth=1, zorder=1)
-    axis.set(xscale="log", yscale="log")
-    axis.set_xlim(*_decades([spot.calls for spot in found]))
-    axis.set_ylim(*_decades([max(spot.error, LOWEST) for spot in found]))
+    line = list(map(_calls, best)), list(map(_height, best))
+    axis.step(*line, where="post", color="0.5", linewidth=1, zorder=1)
     for k, spot in enumerate(best):
-        place = (spot.calls, max(spot.error, LOWEST))
-        offset = (5, 5 if k % 2 == 0 else -11)
+        place, offset = (_calls(spot), _height(spot)), (5, 4 if k % 2 == 0 else -10)
         axis.annotate(spot.method, place, offset, textcoords="offset points", fontsize=7.5)
 
 
 def _decades(values: Sequence[float]) -> tuple[float, float]:
-    """The powers of ten that hold all values."""
+    """From below to above the powers of ten that hold all values."""
     logs = [math.log10(value) for value in values]
-    return 0.8 * 10 ** math.floor(min(logs)), 1.25 * 10 ** math.ceil(max(logs))
+    return 0.7 * 10 ** math.floor(min(logs)), 1.4 * 10 ** math.ceil(max(logs))
 
 
 def alt(panels: Mapping[str, Sequence[Spot]]) -> str:
