@@ -25,11 +25,11 @@ FAMILIES = {  # of a method: its colour, and a sign for those who do not see col
     "package": (COLOURS[5], "X"),
 }
 SMALL = 3  # dimensions: what has more is an image
-LOWEST = 1e-3  # an error below it is drawn there
+LOWEST = 1e-4  # an error below it is drawn there
 CAPTION = (
     "Error against denoiser calls, as published, averaged over the problems of each kind. A method "
     "is on the front if no other is both cheaper and better. A method that does not take all "
-    "problems of a kind is not in its panel. An error below the dotted line is that of exact draws."
+    "problems of a kind is not in its panel. An error below that of exact draws is drawn as theirs."
 )
 
 
@@ -88,10 +88,10 @@ def _spot(cells: Sequence[Cell]) -> Spot:
 
 
 def front(found: Sequence[Spot]) -> list[Spot]:
-    """Those that no other beats in both, from the cheapest on."""
+    """Those that no other beats in both, from the cheapest on; none is better than exact draws."""
     kept: list[Spot] = []
-    for spot in sorted(found, key=lambda s: (s.calls, s.error)):
-        if not kept or spot.error < kept[-1].error:
+    for spot in sorted(found, key=lambda s: (s.calls, _height(s), s.error)):
+        if not kept or _height(spot) < _height(kept[-1]):
             kept.append(spot)
     return kept
 
@@ -114,7 +114,8 @@ def _calls(spot: Spot) -> float:
 
 
 def _height(spot: Spot) -> float:
-    return max(LOWEST, spot.error)
+    """Where it is drawn: what exact draws have too is no error."""
+    return max(LOWEST, spot.null, spot.error)
 
 
 def _legend(axis: Axes) -> None:
@@ -136,8 +137,9 @@ def _panel(axis: Axes, found: Sequence[Spot]) -> None:
     line = list(map(_calls, best)), list(map(_height, best))
     axis.step(*line, where="post", color="0.5", linewidth=1, zorder=1)
     for k, spot in enumerate(best):
-        place, offset = (_calls(spot), _height(spot)), (5, 4 if k % 2 == 0 else -10)
-        axis.annotate(spot.method, place, offset, textcoords="offset points", fontsize=7.5)
+        place, name = (_calls(spot), _height(spot)), spot.method.replace(", ", ",\n")
+        offset, side = ((5, 3), "bottom") if k == 0 else ((5, -3), "top")
+        axis.annotate(name, place, offset, textcoords="offset points", fontsize=7, va=side)
 
 
 def _decades(values: Sequence[float]) -> tuple[float, float]:
