@@ -22,8 +22,8 @@ def null(found: Sequence[Cell]) -> str:
     parts = [cell for cell in found if not cell.partless]
     near = [cell for cell in parts if _excess(cell) <= 0]
     return (
-        f"Of the {len(parts)} rows of methods with parts, {len(near)} have an error that is less "
-        "than two standard errors above it."
+        f"Of the {len(parts)} rows of methods on problems with parts, {len(near)} have an error "
+        "that is less than two standard errors above it."
     )
 
 
