@@ -219,6 +219,19 @@ def test_the_spread_is_that_of_the_worst_time():
     assert found.place(found.worst) == "-0.75"
 
 
+WHOLE = 100  # cells: where as many are stored, none that a page names may be missing
+
+
+def test_the_stored_results_make_pages(tmp_path):
+    """Those of the checkout, as many as there are."""
+    whole = Site(Blank(tmp_path, BOOK))
+    texts = {place: whole.text(place) for place in whole.places}
+    for place, anchor in HREF.findall(texts["leaderboard"]):
+        assert anchor in LABEL.findall(texts[place])
+    if len(whole.cells) >= WHOLE:
+        assert "(not stored)" not in "".join(texts.values())
+
+
 # What the page concludes
 
 
