@@ -200,6 +200,15 @@ def test_a_map_is_drawn_and_a_missing_one_gives_its_reason(texts):
         assert (BOOK / "gallery" / place).exists()
 
 
+def test_a_map_of_other_bins_than_the_truth_is_not_drawn(site, tmp_path):
+    (tmp_path / "maps").mkdir()
+    path = histogram([5, 5])
+    maps = {"truth": {"path": {**path, "x": [-4.1, 4.1]}}, "DPS": {"path": path, "failure": {}}}
+    for name, told in maps.items():
+        (tmp_path / "maps" / f"{name}.json").write_text(json.dumps(told), encoding="utf-8")
+    assert "has other bins or times" in Site(site.studio, tmp_path).text("gallery/DPS")
+
+
 def test_a_refusal_is_said_on_both_pages(texts):
     assert "- RePaint: RePaint needs a mask." in texts["leaderboard"]
     assert "- `square`: RePaint needs a mask." in texts["gallery/RePaint"]

@@ -14,6 +14,9 @@ from tools.pages.words import Words, words
 LEADERBOARD, INDEX, OTHERS = "leaderboard", "gallery/index", "gallery/others"
 
 
+STALE = "the stored map of the exact law has other bins or times, and `make gallery` makes it again"
+
+
 @dataclass(frozen=True)
 class Site:
     """The pages from the results in a folder; the studio draws their figures."""
@@ -57,13 +60,13 @@ class Site:
 
     def _results(self, told: Words, own: list[Cell]) -> Results:
         stored = self.maps.get(told.name, {})
-        why = stored.get("reason") or sampler.NO_MAP
+        why = stored.get("reason") or (STALE if stored.get("path") else sampler.NO_MAP)
         why = why if why.endswith(".") else f"There is no map of it: {why}."
         return Results(own, self._path(told, stored) or why, self._failure(told, stored) or why)
 
     def _path(self, told: Words, stored: dict[str, Any]) -> Drawn | None:
         found, truth = stored.get("path"), self.maps.get("truth", {}).get("path")
-        if not found or not truth:
+        if not found or not truth or not _alike(found, truth):
             return None
         file = self.studio.file(told.place, figures, figures.path, told.heading, found, truth)
         return sampler.path_of(told.heading, found, truth, file)
@@ -82,6 +85,12 @@ class Site:
             return None
         file = self.studio.file(LEADERBOARD, pareto, pareto.figure, panels)
         return Drawn(file, pareto.alt(panels), pareto.CAPTION)
+
+
+def _alike(found: dict[str, Any], truth: dict[str, Any]) -> bool:
+    """Whether the two maps have the same bins and times."""
+    bins = [[len(row) for row in one["counts"]] for one in (found, truth)]
+    return bins[0] == bins[1] and all(found[name] == truth[name] for name in ("t", "x", "y"))
 
 
 def home(cell: Cell) -> str:
