@@ -54,6 +54,15 @@ def flat(chapter):
     return chapter
 
 
+def test_reports_at_each_measurement_are_no_paper(chapter):
+    report = '<h2>Reports</h2><section><details class="report">1</details></section>'
+    chapter.body.append(made(f'<section id="reports">{report}</section>'))
+    chapter.body.append(made('<section id="reports"><p>A chapter on reports.</p></section>'))
+    plain.plain(chapter, "../html")
+    assert "Reports" not in chapter.body.get_text()
+    assert "A chapter on reports." in chapter.body.get_text()
+
+
 def test_what_folds_is_open_and_what_is_pressed_is_gone(flat):
     assert flat.body.pre.get_text() == "x = 1"
     assert not flat.body.select("details, summary, input, .headerlink")

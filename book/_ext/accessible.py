@@ -17,7 +17,7 @@ SCRIPT = """
       fold.setAttribute("aria-label", "Pages of this part");
     // Panels side by side would be too small on a telephone: there they scroll inside their box
     // (`wide` in book.css), and a tap opens the figure at its own size.
-    for (const figure of all(".cell_output img:not(.fsps-live img, a img)")) {
+    for (const figure of all(":is(.cell_output img, figure > img):not(.fsps-live img, a img)")) {
       const link = document.createElement("a");
       link.href = figure.src;
       link.setAttribute("aria-label", "The figure at its full size: " + figure.alt);

@@ -17,10 +17,12 @@ from sphinx.util.nodes import make_refnode
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 import fsps_lite
 from tools.contents import chapters
+from tools.pages.words import words
 
 LITERAL = re.compile(r"(?::\w+:)?(``.+?``|`[^`\n]+`)", re.DOTALL)
 PUBLIC = frozenset(fsps_lite.__all__)
-LINKED = ("chapters/", "cheat-sheet", "notation", "intro", "performance", "reference", "studying")
+LINKED = ("chapters/", "cheat-sheet", "gallery/", "intro", "leaderboard", "notation", "performance")
+LINKED += ("reference", "studying")
 
 
 def built():
@@ -44,6 +46,8 @@ def plain_docstring(app, what, name, obj, options, lines):
     short = name.split(".", 1)[1]
     if chapter := app.fsps_built.get(short):
         lines += ["", f"Built in :chapter:`{chapter}`.", ""]
+    if short in words() and not app.env.docname.startswith("gallery/"):
+        lines += ["", f"Its results are in :doc:`the gallery </gallery/{short}>`.", ""]
 
 
 def short_name(text):

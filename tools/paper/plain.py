@@ -8,6 +8,7 @@ from bs4 import BeautifulSoup, Tag
 from tools.paper.leaves import Leaf, made, named, value
 
 GONE = "script, style, button, summary, input, .headerlink, .toctree-wrapper"
+GONE += ", #reports:has(details.report)"  # of a method, at each y of each problem
 OUTSIDE = re.compile(r"[a-z]+:")  # https:, mailto:, data:
 # Words of a listing in the colour of the text: each would be an entry of its own in the PDF.
 COLOURLESS = ".highlight .n, .highlight .w, .highlight .p, .pre, .highlight pre > span:empty"
