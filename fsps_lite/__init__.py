@@ -50,7 +50,7 @@ from fsps_lite.guidance import (
     matched_log_likelihood,
     matched_score,
 )
-from fsps_lite.likelihood import Likelihood
+from fsps_lite.likelihood import Likelihood, UnsupportedLikelihood
 from fsps_lite.measures import (
     Hallucination,
     Law,
@@ -147,7 +147,7 @@ __all__ = [  # one paragraph for each room
     "Partition", "Problem", "digits", "files", "letters", "networks", "patches", "problems",
     "Likelihood", "Linear", "Noise", "Nonlinear", "blur", "downsample", "fourier_magnitude",
     "fourier_mask", "fourier_samples", "mask", "motion_blur", "PoissonLikelihood", "projections",
-    "saturation",
+    "saturation", "UnsupportedLikelihood",
     "Denoiser", "DenoisingPosterior", "Diffusion", "Empirical", "GaussianMixture",
     "ShardedEmpirical", "Smoothed", "fit_classes",
     "Cosine", "FlowMatching", "Schedule", "VE", "VP",

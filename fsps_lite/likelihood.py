@@ -14,6 +14,17 @@ from fsps_lite.types import LogDensity, Measurement, State, Where
 ROWS = 4096  # the most signals that log_prob takes at a time
 
 
+class UnsupportedLikelihood(ValueError):
+    """A method does not take this operator, or this noise; the message names those that do.
+
+    :func:`fsps_lite.diagnosis.leaderboard.rank` leaves such a cell empty, and passes on every other
+    error.
+    """
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message)
+
+
 @dataclass(frozen=True)
 class Likelihood:
     """p(y | x) = N(y; A(x), noise_std^2 I): how probable the measurement is if the signal is x.

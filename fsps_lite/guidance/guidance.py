@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from fsps_lite import checks
 from fsps_lite.denoising import DenoisingPosterior
 from fsps_lite.diffusion import Diffusion
-from fsps_lite.likelihood import Likelihood
+from fsps_lite.likelihood import Likelihood, UnsupportedLikelihood
 from fsps_lite.operators import Linear
 from fsps_lite.types import State, Time, Where
 
@@ -70,12 +70,12 @@ def check_known(prior: object, likelihood: object, call: str) -> None:
 
 
 def require_linear(method: str, likelihood: Likelihood) -> Linear:
-    """The operator of ``likelihood``; raises ValueError unless it is Linear.
+    """The operator of ``likelihood``; raises UnsupportedLikelihood unless it is Linear.
 
     The message names the methods that take any operator.
     """
     if not isinstance(likelihood.operator, Linear):
         what = f"{method} needs a Linear operator: it transports a covariance through the matrix"
         call = "DPS(prior, likelihood), ZetaDPS, LGD or SDA, which take any operator"
-        raise ValueError(checks.complaint(what, likelihood.operator, call))
+        raise UnsupportedLikelihood(checks.complaint(what, likelihood.operator, call))
     return likelihood.operator

@@ -14,7 +14,7 @@ from fsps_lite.diffusion import Diffusion
 from fsps_lite.guidance.conjugate import solved
 from fsps_lite.guidance.guidance import Guidance, require_linear
 from fsps_lite.guidance.transport import Covariance, product, projected
-from fsps_lite.likelihood import Likelihood
+from fsps_lite.likelihood import Likelihood, UnsupportedLikelihood
 from fsps_lite.operators import Linear
 from fsps_lite.types import LogDensity, Measurement, Scale, State, Time
 
@@ -145,8 +145,8 @@ def _log_likelihood(
 def operator_vjp(likelihood: Likelihood, m: State, v: Measurement) -> State:
     """The transposed Jacobian of the operator at ``m``, times v: ``(*batch, d)``.
 
-    A Linear operator has its adjoint; for any other, autograd computes it. Raises ValueError where
-    the operator has no gradient.
+    A Linear operator has its adjoint; for any other, autograd computes it. Raises
+    UnsupportedLikelihood where the operator has no gradient.
     """
     if isinstance(likelihood.operator, Linear):
         return likelihood.operator.adjoint(v)
@@ -156,7 +156,8 @@ def operator_vjp(likelihood: Likelihood, m: State, v: Measurement) -> State:
         if not y.requires_grad:
             what = "a guided score needs an `operator` that can be differentiated"
             got = f"{likelihood.operator}, whose answer has no gradient"
-            raise ValueError(checks.complaint(what, got, "Nonlinear(torch.square, 'square')"))
+            call = "Nonlinear(torch.square, 'square')"
+            raise UnsupportedLikelihood(checks.complaint(what, got, call))
         return torch.autograd.grad(y, m, v.clone())[0]
 
 

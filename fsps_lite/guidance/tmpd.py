@@ -11,6 +11,7 @@ from fsps_lite import checks
 from fsps_lite.denoising import DenoisingPosterior
 from fsps_lite.guidance.guidance import require_linear
 from fsps_lite.guidance.matched import MatchedGaussian, Spread
+from fsps_lite.likelihood import UnsupportedLikelihood
 from fsps_lite.operators import Linear
 from fsps_lite.types import State, Time
 
@@ -125,7 +126,7 @@ class DiagonalTMPD(TMPD):
                 "DiagonalTMPD needs independent noise: it would forget how two errors go together"
             )
             call = "TMPD(prior, likelihood), which takes any noise_cov"
-            raise ValueError(checks.complaint(what, noise.cov.tolist(), call))
+            raise UnsupportedLikelihood(checks.complaint(what, noise.cov.tolist(), call))
 
     def guide(self, at: DenoisingPosterior, t: Time) -> State:
         """J' A' D^-1 (y - A m), with D the row sums of A C A' plus the noise. ``(*batch, d)``."""

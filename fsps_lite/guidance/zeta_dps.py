@@ -11,7 +11,7 @@ from fsps_lite.denoising import DenoisingPosterior
 from fsps_lite.diffusion import Diffusion
 from fsps_lite.guidance.guidance import Guidance
 from fsps_lite.guidance.matched import operator_vjp
-from fsps_lite.likelihood import Likelihood
+from fsps_lite.likelihood import Likelihood, UnsupportedLikelihood
 from fsps_lite.types import LogDensity, State, Time
 
 
@@ -102,10 +102,10 @@ def misfit_direction(likelihood: Likelihood, at: DenoisingPosterior) -> State:
 
 
 def noise_var(likelihood: Likelihood) -> Float[Tensor, ""]:
-    """The one variance of the noise; raises ValueError for any other kind of noise."""
+    """The one variance of the noise; raises UnsupportedLikelihood for any other noise."""
     std = likelihood.noise.std
     if std.ndim:
         what = "a zeta rule needs one `noise_std` for all measurements"
         call = "Likelihood(operator, y, noise_std=0.5)"
-        raise ValueError(checks.complaint(what, f"shape {tuple(std.shape)}", call))
+        raise UnsupportedLikelihood(checks.complaint(what, f"shape {tuple(std.shape)}", call))
     return std**2

@@ -22,7 +22,7 @@ from fsps_lite import checks
 from fsps_lite.diagnosis import Drawn, Samples, Task
 from fsps_lite.diffusion import Diffusion
 from fsps_lite.guidance.guidance import require_linear
-from fsps_lite.likelihood import Likelihood
+from fsps_lite.likelihood import Likelihood, UnsupportedLikelihood
 from fsps_lite.peers.packages import needed
 from fsps_lite.peers.seeding import seeded
 from fsps_lite.types import PosteriorScore, Scale, State, Time
@@ -76,7 +76,8 @@ def physics(likelihood: Likelihood) -> Any:
     if likelihood.noise.std.ndim or out > operator.dim:
         what = "deepinv takes one `noise_std`, and here no more measurements than signals"
         got = f"{out} measurements of {operator.dim} signals, noise_std {likelihood.noise_std}"
-        raise ValueError(checks.complaint(what, got, "Likelihood(operator, y, noise_std=0.5)"))
+        call = "Likelihood(operator, y, noise_std=0.5)"
+        raise UnsupportedLikelihood(checks.complaint(what, got, call))
     left, values, right = torch.linalg.svd(operator.matrix)
     missing = operator.dim - out
     return theirs.DecomposablePhysics(

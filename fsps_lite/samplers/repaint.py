@@ -7,7 +7,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from fsps_lite import checks
-from fsps_lite.likelihood import Likelihood
+from fsps_lite.likelihood import Likelihood, UnsupportedLikelihood
 from fsps_lite.samplers.kernels import ddpm_kernel, draw, drawn, forgotten
 from fsps_lite.samplers.sampler import Sampler, linear_only
 from fsps_lite.samplers.samples import Samples
@@ -74,11 +74,11 @@ class RePaint(Sampler):
 
 
 def _kept(likelihood: Likelihood) -> Tensor:
-    """The matrix of a mask; raises ValueError for any other operator."""
+    """The matrix of a mask; raises UnsupportedLikelihood for any other operator."""
     operator = linear_only("RePaint", WHY, likelihood)
     matrix = operator.matrix
     ones = (matrix != 0).sum(-1) == 1
     if operator.offset is not None or not bool(ones.all()) or not bool((matrix.sum(-1) == 1).all()):
         what = f"RePaint needs a mask, a single 1 in each row of the matrix: {WHY}"
-        raise ValueError(checks.complaint(what, operator, "DDNM, DDRM, DiffPIR or DAPS"))
+        raise UnsupportedLikelihood(checks.complaint(what, operator, "DDNM, DDRM, DiffPIR or DAPS"))
     return matrix

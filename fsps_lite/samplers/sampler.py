@@ -10,7 +10,7 @@ from torch import Tensor
 from fsps_lite import checks
 from fsps_lite.diffusion import Diffusion
 from fsps_lite.guidance.guidance import check_known
-from fsps_lite.likelihood import Likelihood
+from fsps_lite.likelihood import Likelihood, UnsupportedLikelihood
 from fsps_lite.operators import Linear
 from fsps_lite.samplers.samples import Samples
 from fsps_lite.samplers.trajectory import march
@@ -72,11 +72,11 @@ def one_y(name: str, likelihood: Likelihood) -> None:
 
 
 def linear_only(name: str, why: str, likelihood: Likelihood) -> Linear:
-    """The operator of ``likelihood``; raises ValueError unless it is Linear.
+    """The operator of ``likelihood``; raises UnsupportedLikelihood unless it is Linear.
 
     The message says ``why``, and names the samplers that take any operator.
     """
     if not isinstance(likelihood.operator, Linear):
         what = f"{name} needs a Linear operator: {why}"
-        raise ValueError(checks.complaint(what, likelihood.operator, ANY))
+        raise UnsupportedLikelihood(checks.complaint(what, likelihood.operator, ANY))
     return likelihood.operator
