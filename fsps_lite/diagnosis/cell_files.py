@@ -103,11 +103,12 @@ def loaded(path: Path) -> dict[str, Any] | None:
 
 def _judged(data: dict[str, Any], k: int) -> Judged:
     """What was found at the measurement of this index."""
-    numbers = {name: data["each"][name][k] for name in NUMBERS}
-    lists = {name: tuple(data[name][k]) for name in ("shares", "truth", "ratios")}
-    times = tuple(data["times"]) if lists["ratios"] else ()
-    known = {name: math.nan if value is None else value for name, value in numbers.items()}
-    return Judged(**known, **lists, times=times)
+    known: dict[str, Any] = {name: tuple(data[name][k]) for name in ("shares", "truth", "ratios")}
+    known["times"] = tuple(data["times"]) if known["ratios"] else ()
+    for name in NUMBERS:
+        value = data["each"][name][k]
+        known[name] = math.nan if value is None else value
+    return Judged(**known)
 
 
 def rounded(value: float, digits: int = DIGITS) -> float | None:

@@ -88,6 +88,10 @@ class Judge:
         begun = time.perf_counter()
         found = ran(problem, method, prior, self.how)
         seconds = time.perf_counter() - begun
+        return self._seen(problem, found, sum(prior.asked) / len(found.x), seconds)
+
+    def _seen(self, problem: Problem, found: Samples, calls: float, seconds: float) -> Judged:
+        """What a cloud and its path show."""
         g = torch.Generator(problem.device).manual_seed(self.how.seed + 1)
         t = max(STOP, float(found.time), problem.resolution)
         cloud = found.noised(problem.schedule, t, generator=g)
@@ -95,28 +99,28 @@ class Judge:
         exact = problem.posterior.sample((REFERENCE + 1) * n, t, generator=g)
         mine = _unweighted(cloud[alive], found, alive, g)
         own, null = (_apart(problem, x, exact[n:], t, g) for x in (mine, exact[:n]))
-        places, ratios = _spreads(problem, found.path, mine, alive, t, g)
-        worst = max(range(len(ratios)), key=lambda k: _far(ratios[k]), default=None)
+        times, ratios = _spreads(problem, found.path, mine, alive, t, g)
+        worst = max(zip(ratios, times, strict=True), key=_far, default=(math.nan, math.nan))
         return Judged(
-            own.total_variation,
-            null.total_variation,
-            own.w1,
-            null.w1,
-            own.weight,
-            null.weight,
-            math.nan if worst is None else ratios[worst],
-            math.nan if worst is None else places[worst],
-            self._hallucinated(problem, mine, exact[n:], t),
-            1 - float(alive.double().mean()),
-            sum(prior.asked) / n,
-            seconds,
-            own.shares,
-            own.truth,
-            places,
-            ratios,
+            total_variation=own.total_variation,
+            total_variation_null=null.total_variation,
+            w1=own.w1,
+            w1_null=null.w1,
+            weight=own.weight,
+            weight_null=null.weight,
+            spread=worst[0],
+            spread_time=worst[1],
+            hallucinated=self._outside(problem, mine, exact[n:], t),
+            diverged=1 - float(alive.double().mean()),
+            calls=calls,
+            seconds=seconds,
+            shares=own.shares,
+            truth=own.truth,
+            times=times,
+            ratios=ratios,
         )
 
-    def _hallucinated(self, problem: Problem, x: State, exact: State, t: float) -> float:
+    def _outside(self, problem: Problem, x: State, exact: State, t: float) -> float:
         """The share outside of what is probable and explains y, over that of exact draws."""
         if not len(x) or not explainable(problem.likelihood):
             return math.nan
@@ -178,9 +182,7 @@ def _unweighted(x: State, found: Samples, alive: Tensor, generator: torch.Genera
     return resampled(x, weights, len(x), generator=generator)
 
 
-def _apart(
-    problem: Problem, x: State, exact: State, t: float, generator: torch.Generator
-) -> Apart:
+def _apart(problem: Problem, x: State, exact: State, t: float, generator: torch.Generator) -> Apart:
     """Total variation and the largest error between the weights of parts, and W1."""
     if len(x) < 2:
         return Apart(math.nan, math.nan, math.nan, (), ())
@@ -221,8 +223,9 @@ def _spreads(
     return tuple(at for at, _ in clouds), tuple(ratios)
 
 
-def _far(ratio: float) -> float:
-    """How far a ratio is from 1."""
+def _far(spread: tuple[float, float]) -> float:
+    """How far a ratio, which stands before its time, is from 1."""
+    ratio, _ = spread
     return abs(math.log(ratio)) if ratio > 0 else math.inf
 
 

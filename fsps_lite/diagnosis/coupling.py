@@ -6,9 +6,11 @@ import torch
 from torch import Tensor
 
 from fsps_lite.diagnosis.cells import answered, kind_at
+from fsps_lite.diagnosis.counted import Counted
 from fsps_lite.diagnosis.method import Method
 from fsps_lite.diagnosis.run import FAR
 from fsps_lite.diagnosis.sampling import Sampling
+from fsps_lite.diffusion import Diffusion
 from fsps_lite.problems import Problem
 from fsps_lite.samplers import Samples
 
@@ -38,9 +40,10 @@ def coupling(problem: Problem, method: Method, how: Sampling) -> float:
 
 def _from(problem: Problem, method: Method, how: Sampling, moved: Tensor | None) -> Samples:
     """The samples, where the particles that are ``moved`` start from other noise."""
-    task = how.task(problem, finer=False)
+    diffusion = Diffusion(Counted(problem.prior, []), problem.schedule)  # as in a run
+    task = replace(how.task(problem, finer=False), prior=diffusion)
     if moved is not None:
         g = torch.Generator(problem.device).manual_seed(how.seed + 1)
         other = how.first(problem, task.grid[0], g)
         task = replace(task, start=task.start.where(~moved[:, None], other))
-    return answered(kind_at(method, task.prior, problem), task, how)
+    return answered(kind_at(method, diffusion, problem), task, how)

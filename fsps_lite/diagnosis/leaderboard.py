@@ -35,7 +35,9 @@ from fsps_lite.problems import Problem
 from fsps_lite.tables import aligned
 
 CALL = "rank({'DPS': DPS, 'TMPD': TMPD}, [problems.trimodal()], measurements=6)"
-FEW, OF_DATA = (1000, 12), (200, 6)  # particles and measurements; where the prior holds much data
+STEPS = 100
+PARTICLES, OF_DATA = 500, 128  # the second where the prior holds much data
+MEASUREMENTS = 6
 
 
 @dataclass(frozen=True)
@@ -60,7 +62,7 @@ def rank(
     *,
     measurements: int | None = None,
     n: int | None = None,
-    steps: int = 100,
+    steps: int = STEPS,
     seed: int = 0,
     folder: str | Path | None = None,
     jobs: int | None = None,
@@ -68,8 +70,8 @@ def rank(
     """Each method on each problem at the same ``measurements``, drawn from p(y).
 
     A method that does not take a problem's operator has no row there. ``n`` particles are run at
-    each y. Without them there are 1,000 at 12 measurements, or 200 at 6 where the atoms of the
-    prior hold 50,000 numbers or more. ``folder`` keeps the cells: what it holds for these settings
+    each y. Without them there are 500, or 128 where the atoms of the prior hold 50,000 numbers or
+    more, at 6 measurements. ``folder`` keeps the cells: what it holds for these settings
     and this version is read. ``jobs`` processes of one thread each share the work, as those of
     :func:`~fsps_lite.sweep`. Raises ValueError or TypeError unless there are a method and a
     problem.
@@ -116,11 +118,11 @@ class Asked:
         cls, problem: Problem, measurements: int | None, n: int | None, steps: int, seed: int
     ) -> "Asked":
         """y of the joint, by the seed: the same for every method."""
-        usual = OF_DATA if _holds_data(problem) else FEW
-        count = usual[1] if measurements is None else measurements
+        usual = OF_DATA if _holds_data(problem) else PARTICLES
+        count = MEASUREMENTS if measurements is None else measurements
         g = torch.Generator(problem.device).manual_seed(seed)
         y = measured(problem).simulate(problem.prior.sample(count, generator=g), generator=g)
-        return cls(problem, y, Sampling(usual[0] if n is None else n, steps, seed))
+        return cls(problem, y, Sampling(usual if n is None else n, steps, seed))
 
     @property
     def settings(self) -> dict[str, int]:
@@ -172,8 +174,12 @@ def text_of(method: object) -> str:
 
 def made_here(asked: Asked, method: Method) -> Maker:
     """This library as what makes a row."""
-    version = str(import_module("fsps_lite").__version__)
-    return Maker("fsps_lite", version, asked.settings, asked.digest(method))
+    return Maker("fsps_lite", version(), asked.settings, asked.digest(method))
+
+
+def version() -> str:
+    """The version of this library."""
+    return str(import_module("fsps_lite").__version__)
 
 
 def _holds_data(problem: Problem) -> bool:

@@ -19,7 +19,7 @@ Three kinds of files, each at most 5 kB, lie in `book/gallery`:
   each, "published": index of the published ones, "chosen": index of the best}. The error on the
   ranked y is that of the row itself.
 - `maps/METHOD.json`: {"format": 1, "method", "package", "version", "of",
-  "path": {"problem", "y", "t": 24 times, "x": [low, high], "n", "counts": 24 lists of 40 integers}
+  "path": {"problem", "y", "t": 24 times, "x": [low, high], "n", "counts": 24 lists of 41 integers}
   or null, with "reason"; "failure": {PROBLEM: {"by": "law" or "cloud", "y": [...], "p": [p(y)...],
   "tv": [...], "null": [...] or null, "expected": the mean over p(y)} or null}}. By law, the total
   variation is that of densities, without Monte-Carlo error, through ancestral steps. By a cloud it

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from fsps_lite.saving import save
 from tools import gallery
-from tools.gallery.jobs import PLACE, Done, Job, all_jobs
+from tools.gallery.jobs import PLACE, STEPS, Done, Job, Size, all_jobs
 from tools.gallery.pool import here, there
 
 LEFT = 600  # seconds after which a file that a stop has left half written is removed
@@ -20,7 +20,8 @@ def main(arguments: Sequence[str] | None = None, say: Callable[[str], object] = 
     options = _parser().parse_args(arguments)
     folder = Path(options.folder)
     sweep(folder)
-    chosen = [job for job in all_jobs(options.peers) if _wanted(job, options)]
+    size = Size(options.n, options.measurements, options.steps)
+    chosen = [job for job in all_jobs(options.peers, size) if _wanted(job, options)]
     todo = [job for job in chosen if not job.is_done(folder)]
     say(f"{len(chosen) - len(todo)} of {len(chosen)} are done, {len(todo)} to do")
     address = os.environ.get("CLUSTER", "")
@@ -72,6 +73,10 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--on", nargs="*", metavar="PROBLEM", help="these problems")
     parser.add_argument("--kinds", nargs="*", metavar="KIND", help="row, tuned, maps")
     parser.add_argument("--peers", action="store_true", help="the published packages")
+    small = "of each row, to try the command on less"
+    parser.add_argument("--n", type=int, help=f"particles {small}")
+    parser.add_argument("--measurements", type=int, help=f"measurements {small}")
+    parser.add_argument("--steps", type=int, default=STEPS, help=f"steps {small}")
     parser.add_argument("--folder", default=str(PLACE), help="default: %(default)s")
     return parser
 

@@ -27,7 +27,7 @@ class Entry:
     @property
     def method(self) -> Method:
         """The method with its published parameters."""
-        return self.make  # type: ignore[return-value]
+        return self.make
 
     def at(self, k: int) -> Method:
         """The method at a point of the grid."""

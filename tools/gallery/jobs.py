@@ -1,4 +1,4 @@
-"""One piece of work: a row, a tuned row, or the maps of a method. It yields the text of one file."""
+"""One piece of work, which yields the text of one file: a row, a tuned row, maps of a method."""
 
 import json
 import os
@@ -8,7 +8,7 @@ import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 
@@ -16,10 +16,9 @@ from fsps_lite import problems
 from fsps_lite.diagnosis.cell_files import loaded, place, text
 from fsps_lite.diagnosis.leaderboard import Asked, made_here
 from fsps_lite.diagnosis.rows import Maker, Row
-from fsps_lite.likelihood import UnsupportedLikelihood
 from tools.gallery import maps
 from tools.gallery.entries import Entry
-from tools.gallery.methods import METHODS, PROBLEMS
+from tools.gallery.methods import METHODS, PROBLEMS, TUNED
 from tools.gallery.peers import PEERS, version
 from tools.gallery.tuning import tuned_row
 
@@ -40,6 +39,9 @@ class Size:
     steps: int = STEPS
 
 
+USUAL = Size()
+
+
 @dataclass(frozen=True)
 class Job:
     """A kind of work, the name of a method, and that of a problem, by which all else is found."""
@@ -47,7 +49,7 @@ class Job:
     kind: Kind
     method: str
     problem: str = ""
-    size: Size = Size()
+    size: Size = USUAL
 
     @property
     def path(self) -> Path:
@@ -94,15 +96,18 @@ class Job:
         if data is None:
             return False
         made = self.made()
-        same = data["package"] == made.package and data["version"] == made.version
+        same: bool = data["package"] == made.package and data["version"] == made.version
         if self.kind == "tuned":  # whose digest is that of the chosen point
-            return same and data["settings"] == made.settings and _grid_of(data) == self.entry.points
+            return (
+                same and data["settings"] == made.settings and _grid_of(data) == self.entry.points
+            )
         same = same and data["of"] == made.of
         return same and data.get("settings", made.settings) == made.settings
 
 
-def _grid_of(data: dict) -> list[str]:  # type: ignore[type-arg]
-    return data["tuned"]["grid"] if data["tuned"] else []
+def _grid_of(data: dict[str, Any]) -> list[str]:
+    found: list[str] = data["tuned"]["grid"] if data["tuned"] else []
+    return found
 
 
 @dataclass(frozen=True)
@@ -129,20 +134,20 @@ def done(job: Job) -> Done:
     return Done(job, found, error, time.perf_counter() - begun)
 
 
-def all_jobs(peers: bool) -> Iterator[Job]:
-    """All work of an environment; what takes longest comes first."""
+def all_jobs(peers: bool, size: Size = USUAL) -> Iterator[Job]:
+    """All work of an environment."""
     entries = PEERS if peers else METHODS
     if not peers:
         yield Job("maps", TRUTH)
-    for make in reversed(PROBLEMS):
+    for make in PROBLEMS:
         for entry in entries:
-            yield Job("row", entry.name, make.__name__)
+            yield Job("row", entry.name, make.__name__, size)
     for entry in entries:
         yield Job("maps", entry.name)
-    for make in reversed(PROBLEMS):
+    for make in TUNED:
         for entry in entries:
             if entry.grid:
-                yield Job("tuned", entry.name, make.__name__)
+                yield Job("tuned", entry.name, make.__name__, size)
 
 
 def _maps_text(job: Job) -> str:

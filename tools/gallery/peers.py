@@ -17,7 +17,7 @@ from fsps_lite.peers import azula, deepinv
 from fsps_lite.types import PosteriorScore
 from tools.gallery.entries import Entry
 
-RUNS = 10  # independent runs of azula's TDS, whose particles depend on each other
+RUNS = 4  # independent runs of azula's TDS, whose particles depend on each other
 
 
 def version(package: str) -> str:
@@ -27,15 +27,20 @@ def version(package: str) -> str:
     return installed(package)
 
 
+def _known(task: Task) -> Likelihood:
+    assert isinstance(task.likelihood, Likelihood)
+    return task.likelihood
+
+
 def azula_dps(task: Task) -> Any:
     """azula's DPSSampler with its defaults: the norm runs over the whole batch."""
-    sampler = import_module("azula.guidance.dps").DPSSampler
-    return sampler(azula.denoiser(task.prior), task.likelihood.y, task.likelihood.operator)
+    sampler, known = import_module("azula.guidance.dps").DPSSampler, _known(task)
+    return sampler(azula.denoiser(task.prior), known.y, known.operator)
 
 
 def azula_pgdm(task: Task) -> Any:
     """azula's PGDMSampler with its defaults; A_inv is the pseudoinverse."""
-    known = task.likelihood
+    known = _known(task)
     operator = require_linear("azula's PGDMSampler", known)
     inverse = torch.linalg.pinv(operator.matrix)
     sampler = import_module("azula.guidance.pgdm").PGDMSampler
@@ -43,11 +48,12 @@ def azula_pgdm(task: Task) -> Any:
 
 
 def azula_diffpir(task: Task) -> Any:
-    """azula's DiffPIRSampler with its defaults."""
-    known = task.likelihood
-    operator = require_linear("azula's DiffPIRSampler", known)
-    sampler = import_module("azula.guidance.diffpir").DiffPIRSampler
-    return sampler(azula.denoiser(task.prior), known.y, operator, known.noise_std**2)
+    """azula's DiffPIRDenoiser, run by its DDPMSampler."""
+    known = _known(task)
+    operator = require_linear("azula's DiffPIRDenoiser", known)
+    denoiser = import_module("azula.guidance.diffpir").DiffPIRDenoiser
+    guided = denoiser(azula.denoiser(task.prior), known.y, operator, known.noise_std**2)
+    return import_module("azula.sample").DDPMSampler(guided)
 
 
 def azula_tmpd(prior: Diffusion, likelihood: Likelihood) -> PosteriorScore:
@@ -70,15 +76,16 @@ def azula_mmps(prior: Diffusion, likelihood: Likelihood) -> PosteriorScore:
 
 def azula_tds(task: Task) -> Any:
     """azula's TDSSampler, with the twist of PiGDM."""
-    known, noise = task.likelihood, task.likelihood.noise_std
+    known = _known(task)
     operator = require_linear("the twist of PiGDM", known)
     gram = operator.matrix @ operator.matrix.mT
     eye = torch.eye(len(gram), dtype=gram.dtype)
 
     def twist(x: torch.Tensor, level: torch.Tensor) -> torch.Tensor:
-        spread = noise**2 * eye + level**2 / (1 + level**2) * gram
+        spread = float(known.noise.std) ** 2 * eye + level**2 / (1 + level**2) * gram
         law = torch.distributions.MultivariateNormal(known.y, spread)
-        return law.log_prob(operator(x))
+        found: torch.Tensor = law.log_prob(operator(x))
+        return found
 
     return import_module("azula.guidance.tds").TDSSampler(azula.denoiser(task.prior), twist)
 
@@ -93,7 +100,7 @@ def deepinv_ddrm(task: Task) -> Any:
 PEERS = (
     Entry("azula DPSSampler", azula.stepped(azula_dps), package="azula"),
     Entry("azula PGDMSampler", azula.stepped(azula_pgdm), package="azula"),
-    Entry("azula DiffPIRSampler", azula.stepped(azula_diffpir), package="azula"),
+    Entry("azula DiffPIRDenoiser", azula.stepped(azula_diffpir), package="azula"),
     Entry("azula TMPDenoiser", azula_tmpd, package="azula"),
     Entry("azula MMPSDenoiser", azula_mmps, package="azula"),
     Entry("azula TDSSampler", azula.drawn(azula_tds, runs=RUNS), package="azula"),

@@ -7,7 +7,6 @@ from fsps_lite.diagnosis.cell_files import rounded
 from fsps_lite.diagnosis.leaderboard import Asked, made_here
 from fsps_lite.diagnosis.rows import Row
 from fsps_lite.estimate import Estimate
-from fsps_lite.likelihood import UnsupportedLikelihood
 from tools.gallery.entries import Entry
 
 ELSEWHERE = 1000  # added to the seed: other measurements, and other noise
