@@ -2,6 +2,7 @@
 
 import json
 import math
+from dataclasses import replace
 from functools import partial
 
 import pytest
@@ -240,5 +241,10 @@ def test_a_row_in_a_file_is_the_row(tmp_path):
             assert one.times == pytest.approx(other.times, rel=1e-3)
         torch.testing.assert_close(measured_at(path), row.y, atol=1e-5, rtol=1e-5)
     assert path.stat().st_size < 5000
+    many, wide = (replace(row, y=torch.ones(size).double()) for size in ((9, 1), (2, 9)))
+    write(path, many)
+    assert measured_at(path).shape == (9, 1)
+    write(path, wide)  # a measurement of nine numbers is simulated again, and not stored
+    assert measured_at(path) is None
     path.write_text('{"format": 0}', encoding="utf-8")
     assert read(path, asked.y) is None
