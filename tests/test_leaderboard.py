@@ -209,12 +209,12 @@ def test_a_new_method_stands_beside_the_stored_rows(tmp_path, capsys):
     assert main([*told, *words, "--seed", "5"]) == 0
     out, error = capsys.readouterr()
     assert {line.split()[1] for line in out.splitlines()[1:]} == {"DMPS", "DPS", "TMPD"}
-    assert "2 others were made with n 60, steps 5, seed 0, measurements 2: DPS and TMPD" in error
+    assert "2 left out, made with n 60, steps 5, seed 0, measurements 2: DPS and TMPD" in error
     file = tmp_path / "two_atoms" / "SDA.json"
     file.write_text(file.read_text("utf-8").replace(fl.__version__, "0.0.1"), "utf-8")
     fits, why = stored_rows(tmp_path, leaderboard.Asked.of(fl.problems.two_atoms(), 2, 60, 5, 0))
     assert [row.method for row in fits] == ["DDRM"]
-    assert "1 others are of version 0.0.1" in why
+    assert "1 left out, of version 0.0.1" in why
     other = fl.problems.two_atoms(distance=2.0)
     assert (
         "of other measurements"

@@ -11,6 +11,7 @@ from fsps_lite.diagnosis.rows import Row
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 STORED = CHECKOUT / "book" / "gallery" / "cells"
+NONE = "no stored row fits"
 ROUNDED = 1e-5  # of a stored measurement, relative: it keeps six digits
 
 
@@ -28,7 +29,7 @@ def stored_rows(folder: Path, asked: Asked) -> tuple[list[Row], str]:
         row, why = _fitting(path, asked)
         fits += [] if row is None else [row]
         rest += [why] if why else []
-    told = f"{len(fits)} stored rows, whose seconds are of another machine"
+    told = f"{len(fits)} stored rows, whose seconds are of another run" if fits else NONE
     return fits, "; ".join([told, *_counted(rest)])
 
 
@@ -36,14 +37,14 @@ def _fitting(path: Path, asked: Asked) -> tuple[Row | None, str]:
     """The row of a file, or why it does not stand beside what is asked."""
     data = loaded(path)
     if data is None:
-        return None, "are of another format"
+        return None, "of another format"
     if data["settings"] != asked.settings:
         known = ", ".join(f"{name} {value}" for name, value in data["settings"].items())
-        return None, f"were made with {known}"
+        return None, f"made with {known}"
     if data["package"] == "fsps_lite" and data["version"] != version():
-        return None, f"are of version {data['version']}"
+        return None, f"of version {data['version']}"
     if data["y"] is not None and not _near(data["y"], asked.y):
-        return None, "are of other measurements"
+        return None, "of other measurements"
     row = read(path, asked.y)
     return (row, "") if row is not None and row.each else (None, "")
 
@@ -56,4 +57,4 @@ def _near(stored: list[list[float]], y: torch.Tensor) -> bool:
 def _counted(reasons: list[str]) -> Iterator[str]:
     """Each reason once, with the number of rows that it keeps out."""
     for why in sorted(set(reasons)):
-        yield f"{reasons.count(why)} others {why}"
+        yield f"{reasons.count(why)} left out, {why}"

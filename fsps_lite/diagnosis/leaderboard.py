@@ -36,8 +36,8 @@ from fsps_lite.tables import aligned
 
 CALL = "rank({'DPS': DPS, 'TMPD': TMPD}, [problems.trimodal()], measurements=6)"
 STEPS = 100
-PARTICLES, OF_DATA = 500, 128  # the second where the prior holds much data
-MEASUREMENTS = 6
+FEW, OF_DATA = (400, 12), (128, 6)  # particles and measurements; where the prior holds much data
+STRATUM = 100  # simulated y in an equal share of p(y), of which one is asked
 
 
 @dataclass(frozen=True)
@@ -70,15 +70,16 @@ def rank(
     """Each method on each problem at the same ``measurements``, drawn from p(y).
 
     A method that does not take a problem's operator has no row there. ``n`` particles are run at
-    each y. Without them there are 500, or 128 where the atoms of the prior hold 50,000 numbers or
-    more, at 6 measurements. ``folder`` keeps the cells: what it holds for these settings
-    and this version is read. ``jobs`` processes of one thread each share the work, as those of
-    :func:`~fsps_lite.sweep`. Raises ValueError or TypeError unless there are a method and a
-    problem.
+    each y. Without them there are 400 at 12 y, or 128 at 6 where the atoms of the prior hold 50,000
+    numbers or more. Where y is one number, each is drawn from an equal share of p(y), so that they
+    lie over all of it; the standard errors over y are then rather too large. ``folder`` keeps the
+    cells: what it holds for these settings and this version is read. ``jobs`` processes of one
+    thread each share the work, as those of :func:`~fsps_lite.sweep`. Raises ValueError or TypeError
+    unless there are a method, a problem and two measurements.
     """
     from joblib import Parallel, delayed
 
-    _check(methods, problems, measurements)
+    _check(methods, problems)
     tasks = [
         delayed(_row)(Asked.of(problem, measurements, n, steps, seed), name, method, folder)
         for problem in problems
@@ -93,11 +94,9 @@ def ranked(rows: Sequence[Row]) -> Leaderboard:
     return Leaderboard(tuple(sorted((row for row in rows if row.each), key=lambda row: row.key)))
 
 
-def _check(methods: object, problems: object, measurements: object) -> None:
+def _check(methods: object, problems: object) -> None:
     checks.kind("methods", methods, Mapping, CALL)
     checks.kind("problems", problems, Sequence, CALL)
-    if measurements is not None:
-        checks.count("measurements", measurements, CALL, least=2)
     assert isinstance(methods, Mapping)
     assert isinstance(problems, Sequence)
     if not methods or not problems:
@@ -117,12 +116,17 @@ class Asked:
     def of(
         cls, problem: Problem, measurements: int | None, n: int | None, steps: int, seed: int
     ) -> "Asked":
-        """y of the joint, by the seed: the same for every method."""
-        usual = OF_DATA if _holds_data(problem) else PARTICLES
-        count = MEASUREMENTS if measurements is None else measurements
+        """y of the joint, by the seed: the same for every method. Two or more have an error."""
+        usual = OF_DATA if _holds_data(problem) else FEW
+        count = usual[1] if measurements is None else measurements
+        checks.count("measurements", count, CALL, least=2)
+        checks.seed(seed, CALL)
         g = torch.Generator(problem.device).manual_seed(seed)
-        y = measured(problem).simulate(problem.prior.sample(count, generator=g), generator=g)
-        return cls(problem, y, Sampling(usual if n is None else n, steps, seed))
+        return cls(
+            problem,
+            _spread_over(problem, count, g),
+            Sampling(usual[0] if n is None else n, steps, seed),
+        )
 
     @property
     def settings(self) -> dict[str, int]:
@@ -180,6 +184,19 @@ def made_here(asked: Asked, method: Method) -> Maker:
 def version() -> str:
     """The version of this library."""
     return str(import_module("fsps_lite").__version__)
+
+
+def _spread_over(problem: Problem, count: int, g: torch.Generator) -> Float[Tensor, "Y m"]:
+    """Draws of p(y); where y is one number, one from each of so many equal shares of p(y)."""
+    known = measured(problem)
+    alone = len(known.y) == 1
+    size = count * STRATUM if alone else count
+    y = known.simulate(problem.prior.sample(size, generator=g), generator=g)
+    if not alone:
+        return y
+    shares = y[y[:, 0].argsort()].reshape(count, STRATUM, 1)
+    chosen = torch.randint(STRATUM, (count,), generator=g, device=g.device)
+    return shares[torch.arange(count, device=g.device), chosen]
 
 
 def _holds_data(problem: Problem) -> bool:

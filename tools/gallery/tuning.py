@@ -25,7 +25,7 @@ class Tuned:
     @classmethod
     def of(cls, entry: Entry, ranked: Asked) -> "Tuned":
         """Run each point at half as many measurements of another seed."""
-        seed, count = ranked.how.seed + ELSEWHERE, len(ranked.y) // 2
+        seed, count = ranked.how.seed + ELSEWHERE, max(2, len(ranked.y) // 2)
         how = ranked.how
         asked = Asked.of(ranked.problem, count, how.n, how.steps, seed)
         rows = [_row(entry, k, asked) for k in range(len(entry.grid))]
