@@ -16,6 +16,7 @@ from fsps_lite.diagnosis.cell_files import measured_at, read, write
 from fsps_lite.diagnosis.cells import judged
 from fsps_lite.diagnosis.coupling import coupling
 from fsps_lite.diagnosis.leaderboard import rank
+from fsps_lite.diagnosis.measured import Evidence
 from fsps_lite.diagnosis.sampling import Sampling
 
 pytestmark = pytest.mark.usefixtures("unchecked")
@@ -171,8 +172,25 @@ def test_a_particle_that_depends_on_its_batch_is_found_out():
     # steps bring to each particle by 1 - .99^10; by four such deviations more or less
     found = coupling(problem, fl.Stepped(joint), how)
     assert 0 < found < 4 * (2 / 64) ** 0.5 * (1 - 0.99**10)
-    runs = fl.problems.two_atoms(), fl.TDS, how
-    assert coupling(*runs) == 0  # its runs are named, and independent
+    # its runs are named, and independent: also where one is resampled and another is not
+    assert coupling(fl.problems.trimodal(y=-2.0), fl.TDS, how) == 0
+
+
+def test_the_measurements_lie_over_all_of_p_of_y():
+    problem = fl.problems.trimodal()
+    asked = leaderboard.Asked.of(problem, 12, None, 100, 0)
+    below = Evidence(problem).below(asked.y[:, 0])
+    shares = torch.arange(12) / 12
+    # each from its twelfth of 1,200 draws, whose quantiles are known to sqrt(1 / 4 / 1200)
+    slack = 4 * (0.25 / 1200) ** 0.5
+    assert bool(((below > shares - slack) & (below < shares + 1 / 12 + slack)).all())
+    assert not torch.equal(asked.y, leaderboard.Asked.of(problem, 12, None, 100, 1).y)
+    assert asked.settings == {"n": 400, "steps": 100, "seed": 0, "measurements": 12}
+    data = leaderboard.Asked.of(fl.problems.digits_masked(), None, None, 100, 0)
+    assert data.y.shape == (6, 32)
+    assert data.settings["n"] == 128
+    with pytest.raises(ValueError, match="measurements"):
+        leaderboard.Asked.of(problem, 1, None, 100, 0)
 
 
 def test_what_a_row_says_of_weights_spread_and_places():
