@@ -172,8 +172,7 @@ def test_a_particle_that_depends_on_its_batch_is_found_out():
     # steps bring to each particle by 1 - .99^10; by four such deviations more or less
     found = coupling(problem, fl.Stepped(joint), how)
     assert 0 < found < 4 * (2 / 64) ** 0.5 * (1 - 0.99**10)
-    # its runs are named, and independent: also where one is resampled and another is not
-    assert coupling(fl.problems.trimodal(y=-2.0), fl.TDS, how) == 0
+    assert math.isnan(coupling(problem, fl.TDS, how))  # it names its runs
 
 
 def test_the_measurements_lie_over_all_of_p_of_y():

@@ -6,7 +6,8 @@
      "of": "9f2c...",          of the text of the method, and of the measurements
      "refused": "",            why the method does not take the problem; then each list is empty
      "tuned": null,            or how the parameters were chosen
-     "coupling": 0.0,          how far a particle moves by the others of its batch
+     "coupling": 0.0,          how far a particle moves by the others of its batch; null if it
+                               is in a run of particles that depend on each other
      "y": [[0.3], ...],        the measurements; null where one has more than 4 numbers
      "each": {"total_variation": [...], "w1": [...], ...},      one number for each y
      "shares": [[...], ...], "truth": [[...], ...],             the weights of the parts at each y

@@ -1,5 +1,6 @@
 """Whether a particle moves by the others of its batch."""
 
+import math
 from dataclasses import replace
 
 import torch
@@ -14,26 +15,27 @@ from fsps_lite.diffusion import Diffusion
 from fsps_lite.problems import Problem
 from fsps_lite.samplers import Samples
 
-PARTICLES, STEPS = 128, 10  # of the two runs: enough for two runs of 64 particles
+PARTICLES, STEPS = 128, 10  # of the two runs
 
 
 def coupling(problem: Problem, method: Method, how: Sampling) -> float:
     """How far particles move when others start elsewhere, in standard deviations of the cloud.
 
-    Two runs have the same noise, and in the second one half of the particles start elsewhere; where
-    a method names its runs, those of its first run do. It is the largest move of the others, which
-    is 0, but for rounding, where a particle does not depend on its batch. A method that does not
-    use the start which it is given moves nothing, and is not found out.
+    Two runs have the same noise, and in the second one half of the particles start elsewhere. It is
+    the largest move of the others, which is 0, but for rounding, where a particle does not depend
+    on its batch. NaN for a method that names its runs, and so says which particles depend on each
+    other. A method that does not use the start which it is given moves nothing, and is not found
+    out.
     """
     short = replace(how, n=PARTICLES, steps=STEPS)
     before = _from(problem, method, short, None)
-    moved = torch.arange(PARTICLES, device=before.x.device) < PARTICLES // 2
     if before.runs is not None:
-        moved = before.runs == before.runs[0]
+        return math.nan
+    moved = torch.arange(PARTICLES, device=before.x.device) < PARTICLES // 2
     after = _from(problem, method, short, moved)
     near = (before.x.norm(dim=-1) <= FAR) & (after.x.norm(dim=-1) <= FAR) & ~moved
     if not bool(near.any()):
-        return float("nan")
+        return math.nan
     away = (after.x - before.x)[near].norm(dim=-1).max()
     return float(away / before.x[near].var(0).sum().sqrt().clamp(min=1e-12))
 

@@ -29,7 +29,8 @@ class Maker:
 class Row:
     """One method on one problem: :class:`Judged` at each ``y``, ``(Y, m)``, and means over y.
 
-    ``coupling`` says how far a particle moves by the others of its batch. A row without
+    ``coupling`` says how far a particle moves by the others of its batch; NaN where the method names
+    runs of particles that depend on each other. A row without
     measurements is that of a method that does not take the problem, for the reason ``refused``.
     """
 
@@ -99,7 +100,8 @@ class Row:
         there = f"{getattr(self.each[self.worst], self.told):.3f}"
         spread, time = self.spread
         rest = (f"{self.weight:.3f}", f"{spread:.2g}", f"{time:.2g}")
-        ends = (str(self.mean("hallucinated")), f"{self.coupling:.1g}")
+        coupled = "-" if math.isnan(self.coupling) else f"{self.coupling:.1g}"
+        ends = (str(self.mean("hallucinated")), coupled)
         costs = [f"{self.mean(name).value:.3g}" for name in ("diverged", "calls")]
         return (
             *(self.problem, self.method, *means, place, there, *rest, *ends),

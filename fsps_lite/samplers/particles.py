@@ -72,23 +72,21 @@ class Runs:
 
         Returns the runs and the index of the particle that stands in each place (Kitagawa, 1996).
         """
-        u = torch.rand(  # in any case: the noise of a run must not depend on other runs
-            len(self.sizes), generator=generator, dtype=torch.float64, device=self.label.device
-        )
         poor = self.effective_sizes < below * self.sizes
         places = torch.arange(len(self.label), device=self.label.device)
         if not bool(poor.any()):
             return self, places
-        chosen = torch.where(poor[self.label], self._systematic(u), places)
+        chosen = torch.where(poor[self.label], self._systematic(generator), places)
         moved = torch.where(poor, self.evidence, self.log_evidence)
         left = torch.where(poor[self.label], 0.0, self.log_weights)
         return replace(self, log_weights=left, log_evidence=moved), chosen
 
-    def _systematic(self, u: Float[Tensor, "R"]) -> Int[Tensor, "n"]:
+    def _systematic(self, generator: torch.Generator) -> Int[Tensor, "n"]:
         """Each particle as often as its share of the run says, rounded up or down."""
         ends = self.shares.double().cumsum(0)  # run r ends at r + 1, up to rounding
         sizes = self.sizes.long()
         first = sizes.cumsum(0) - sizes  # of the particles of each run
+        u = torch.rand(len(sizes), generator=generator, dtype=ends.dtype, device=ends.device)
         within = torch.arange(len(ends), device=ends.device) - first[self.label]
         places = self.label + (within + u[self.label]) / sizes[self.label]
         picked = torch.searchsorted(ends, places, right=True)
