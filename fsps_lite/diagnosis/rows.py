@@ -29,9 +29,9 @@ class Maker:
 class Row:
     """One method on one problem: :class:`Judged` at each ``y``, ``(Y, m)``, and means over y.
 
-    ``coupling`` says how far a particle moves by the others of its batch; NaN where the method names
-    runs of particles that depend on each other. A row without
-    measurements is that of a method that does not take the problem, for the reason ``refused``.
+    ``coupling`` says how far a particle moves by the others of its batch. It is NaN where the
+    method names runs, whose particles depend on each other. A row without measurements is that of a
+    method that does not take the problem, for the reason ``refused``.
     """
 
     problem: str
