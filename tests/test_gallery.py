@@ -111,7 +111,7 @@ def comes_out_again(name, problem, k=0):
 
 
 @pytest.mark.parametrize(
-    ("name", "problem"), [("DDRM", "two_atoms"), ("DPS", "square"), ("PnPDM", "one_coordinate")]
+    ("name", "problem"), [("DPS", "two_atoms"), ("SDA", "gaussian"), ("DMPS", "trimodal")]
 )
 def test_a_stored_cell_comes_out_again(name, problem):
     comes_out_again(name, problem)
