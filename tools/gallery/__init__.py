@@ -6,6 +6,10 @@
     python -m tools.gallery --peers              azula and deepinv, in their environment
     CLUSTER=tcp://host:8786 python -m tools.gallery      a Dask cluster does the work
 
+The workers of a cluster are started in a checkout of the same text, by
+`python -m distributed.cli.dask_worker tcp://host:8786 --nthreads 1`; they write nothing, and what a
+lost worker had is given to another. `pip install "fsps_lite[cluster]"` installs Dask.
+
 What is stored for the present text of a method, its settings and this version of the library is not
 run again. Each file is written as a whole, so that a stop at any time loses only what was under
 way. The numbers follow from seeds; only the seconds do not.
