@@ -137,6 +137,11 @@ def test_a_tuned_method_is_chosen_by_other_measurements_than_it_is_ranked_by():
     best = ranked.row("DiffPIR", entry.at(found.chosen), row.made)
     assert [one.w1 for one in row.each] == [one.w1 for one in best.each]
     assert row.made.tuned["chosen"] == found.chosen
+    kept = tuned_row(Entry("DiffPIR", fl.DiffPIR, entry.grid[:1]), ranked, best)
+    assert (kept.each, kept.method) == (
+        best.each,
+        "DiffPIR, tuned",
+    )  # the published is not run again
     lost = replace(found, errors=(fl.Estimate(math.nan, math.nan), *found.errors[1:]))
     assert lost.chosen != 0  # what loses its particles is not chosen
 
@@ -196,6 +201,10 @@ def test_a_job_that_fails_is_told_and_stops_no_other(tmp_path, monkeypatch):
     keep(tmp_path, known)
     assert "needs a Linear operator" in loaded(tmp_path / known.job.path)["refused"]
     assert known.job.is_done(tmp_path)
+    tuned = replace(known.job, kind="tuned")
+    assert not tuned.is_done(tmp_path)
+    assert tuned.published(tmp_path)["method"] == "DDRM"
+    assert replace(tuned, method="DDNM").published(tmp_path) is None
     assert not replace(known.job, size=replace(SMALL, steps=5)).is_done(tmp_path)
     sweep(tmp_path)
 

@@ -80,8 +80,11 @@ def text(row: Row) -> str:
 def read(path: Path, y: Tensor) -> Row | None:
     """The row in a file, at the measurements ``y``, ``(Y, m)``; None where none of this format."""
     data = loaded(path)
-    if data is None:
-        return None
+    return None if data is None else row_of(data, y)
+
+
+def row_of(data: dict[str, Any], y: Tensor) -> Row:
+    """The row that a file holds, at the measurements ``y``, ``(Y, m)``."""
     made = Maker(*(data[k] for k in ("package", "version", "settings", "of", "tuned")))
     return Row(
         data["problem"],

@@ -25,7 +25,7 @@ def main(arguments: Sequence[str] | None = None, say: Callable[[str], object] = 
     todo = [job for job in chosen if not job.is_done(folder)]
     say(f"{len(chosen) - len(todo)} of {len(chosen)} are done, {len(todo)} to do")
     address = os.environ.get("CLUSTER", "")
-    found = there(todo, address) if address else here(todo, options.jobs)
+    found = there(todo, address) if address else here(todo, options.jobs, folder)
     failed, begun = 0, time.perf_counter()
     for k, one in enumerate(found, 1):
         failed += bool(one.error)

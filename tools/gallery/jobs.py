@@ -6,14 +6,14 @@ import time
 import traceback
 import warnings
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
 import torch
 
 from fsps_lite import problems
-from fsps_lite.diagnosis.cell_files import loaded, place, text
+from fsps_lite.diagnosis.cell_files import loaded, place, row_of, text
 from fsps_lite.diagnosis.leaderboard import Asked, made_here
 from fsps_lite.diagnosis.rows import Maker, Row
 from tools.gallery import maps
@@ -77,18 +77,25 @@ class Job:
         package = self.entry.package
         return Maker(package, version(package), found.settings, found.of)
 
-    def text(self) -> str:
-        """Do the work."""
+    def text(self, published: dict[str, Any] | None = None) -> str:
+        """Do the work; ``published`` is what is stored of the method that is tuned."""
         if self.kind == "maps":
             return _maps_text(self)
-        return text(self.row())
+        return text(self.row(published))
 
-    def row(self) -> Row:
+    def row(self, published: dict[str, Any] | None = None) -> Row:
         """The row of the leaderboard."""
         asked = self.asked()
         if self.kind == "tuned":
-            return tuned_row(self.entry, asked)
+            known = None if published is None else row_of(published, asked.y)
+            return tuned_row(self.entry, asked, known)
         return asked.row(self.method, self.entry.method, self.made())
+
+    def published(self, folder: Path) -> dict[str, Any] | None:
+        """What is stored, and current, of the published parameters of a method that is tuned."""
+        untuned = replace(self, kind="row")
+        wanted = self.kind == "tuned" and untuned.is_done(folder)
+        return loaded(folder / untuned.path) if wanted else None
 
     def is_done(self, folder: Path) -> bool:
         """Whether its file is there, and of the present text, settings and version."""
@@ -120,7 +127,7 @@ class Done:
     seconds: float
 
 
-def done(job: Job) -> Done:
+def done(job: Job, published: dict[str, Any] | None = None) -> Done:
     """Do a job, on one thread; what it raises is told and stops no other."""
     os.environ.setdefault("TQDM_DISABLE", "1")
     torch.set_num_threads(1)
@@ -128,7 +135,7 @@ def done(job: Job) -> Done:
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore")
         try:
-            found, error = job.text(), ""
+            found, error = job.text(published), ""
         except Exception:  # noqa: BLE001
             found, error = "", traceback.format_exc()
     return Done(job, found, error, time.perf_counter() - begun)

@@ -1,6 +1,7 @@
 """Who does the jobs: processes of this machine, or a Dask cluster."""
 
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 from joblib import Parallel, delayed
 
@@ -10,10 +11,13 @@ MISSING = """\
 CLUSTER=address needs Dask: pip install "fsps_lite[cluster]"; without CLUSTER this machine works"""
 
 
-def here(jobs: Sequence[Job], processes: int) -> Iterator[Done]:
-    """Each job when it is done, by so many processes of this machine."""
+def here(jobs: Sequence[Job], processes: int, folder: Path) -> Iterator[Done]:
+    """Each job when it is done, by so many processes of this machine.
+
+    A job is handed on shortly before its turn, with what ``folder`` then holds.
+    """
     yield from Parallel(n_jobs=processes, return_as="generator_unordered", batch_size=1)(
-        delayed(done)(job) for job in jobs
+        delayed(done)(job, job.published(folder)) for job in jobs
     )
 
 

@@ -58,9 +58,14 @@ def _row(entry: Entry, k: int, asked: Asked) -> Row:
     return asked.row(entry.name, method, made_here(asked, method), alone=False)
 
 
-def tuned_row(entry: Entry, asked: Asked) -> Row:
-    """The row of the tuned method at the measurements of the rank."""
-    found = Tuned.of(entry, asked)
+def tuned_row(entry: Entry, asked: Asked, published: Row | None = None) -> Row:
+    """The row of the tuned method at the measurements of the rank.
+
+    ``published`` is the row of the published parameters: if they are chosen, it is not run again.
+    """
+    found, name = Tuned.of(entry, asked), f"{entry.name}, tuned"
     method = entry.at(found.chosen)
     made = replace(made_here(asked, method), tuned=found.plain())
-    return asked.row(f"{entry.name}, tuned", method, made)
+    if published is not None and found.chosen == 0:
+        return replace(published, method=name, made=made)
+    return asked.row(name, method, made)
