@@ -21,7 +21,7 @@ ifdef SEED
 export COURSEWORK_SEED := $(value SEED)
 endif
 
-.PHONY: help setup book pdf test check test-long test-matrix test-peers notebooks bench assignments grade rank lab browser clean
+.PHONY: help setup book pdf test check test-long test-matrix test-peers notebooks bench gallery gallery-peers assignments grade rank lab browser clean
 
 help: ## list the commands
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 13
@@ -64,6 +64,12 @@ bench: $(VENV)/.stamp-test ## time the engine beside the textbook (minutes; BENC
 	@$(PY) -m benchmarks.goals --since ed473ac
 	@$(PY) -m benchmarks.page
 	@$(PY) -m benchmarks.pruning
+
+gallery: $(VENV)/.stamp-test ## the rows of the leaderboard: goes on where it was stopped (CLUSTER=address)
+	@$(PY) -m tools.gallery $(ROWS)
+
+gallery-peers: $(PEERS)/.stamp ## the rows of azula and deepinv, in an environment of their own
+	@$(PEERS)/bin/python -m tools.gallery --peers $(ROWS)
 
 assignments: $(VENV)/.stamp-book ## make the student notebooks, and example submissions, in build/
 	@$(PY) -m tools.coursework release

@@ -2,6 +2,7 @@
 
 import json
 import math
+from dataclasses import replace
 from functools import partial
 
 import pytest
@@ -9,9 +10,13 @@ import torch
 
 import fsps_lite as fl
 from fsps_lite.__main__ import main
+from fsps_lite.cli.stored_rows import stored_rows
 from fsps_lite.diagnosis import leaderboard
+from fsps_lite.diagnosis.cell_files import measured_at, read, write
 from fsps_lite.diagnosis.cells import judged
+from fsps_lite.diagnosis.coupling import coupling
 from fsps_lite.diagnosis.leaderboard import rank
+from fsps_lite.diagnosis.measured import Evidence
 from fsps_lite.diagnosis.sampling import Sampling
 
 pytestmark = pytest.mark.usefixtures("unchecked")
@@ -90,20 +95,20 @@ def test_what_is_stored_is_not_run_again(tmp_path):
 
     problems = [fl.problems.two_atoms()]
     first = rank({"mine": watched}, problems, **SMALL, folder=tmp_path)
-    assert len(asked) == 3
+    assert len(asked) == 5  # at each y, and twice to see whether particles depend on each other
     file = tmp_path / "two_atoms" / "mine.json"
     assert file.stat().st_size < 5000
     again = rank({"mine": watched}, problems, **SMALL, folder=tmp_path)
-    assert len(asked) == 3
+    assert len(asked) == 5
     assert str(again) == str(first)
     rank({"mine": watched}, problems, **SMALL | {"steps": 7}, folder=tmp_path)
-    assert len(asked) == 6
+    assert len(asked) == 10
     data = json.loads(file.read_text(encoding="utf-8"))
-    assert data["settings"]["version"] == fl.__version__
-    data["settings"]["version"] = "0.0.0"  # of another version
+    assert data["version"] == fl.__version__
+    data["version"] = "0.0.0"  # of another version
     file.write_text(json.dumps(data), encoding="utf-8")
     rank({"mine": watched}, problems, **SMALL | {"steps": 7}, folder=tmp_path)
-    assert len(asked) == 9
+    assert len(asked) == 15
 
 
 def test_each_measurement_has_noise_of_its_own():
@@ -114,7 +119,7 @@ def test_each_measurement_has_noise_of_its_own():
         return exact(task)
 
     rank({"seen": fl.Drawn(draw)}, [fl.problems.two_atoms()], **SMALL, seed=7)
-    assert seeds == [7, 8, 9]
+    assert seeds == [7, 8, 9, 7, 7]  # and the same noise where one asks for coupling
 
 
 def test_a_method_has_no_row_where_it_does_not_take_the_operator(tmp_path):
@@ -138,11 +143,125 @@ def test_a_row_by_one_command(tmp_path, capsys):
 
 
 def test_a_method_or_a_problem_that_has_changed_is_another_cell():
-    def digest(method, y):
-        return leaderboard._digest(method, torch.tensor(y))
+    def digest(method, y=0.3):
+        asked = leaderboard.Asked(fl.problems.two_atoms(), torch.tensor([[y]]), Sampling())
+        return asked.digest(method)
 
-    same = digest(fl.DPS, [[0.3]])
-    assert same == digest(fl.DPS, [[0.3]])
-    assert len({same, digest(fl.TMPD, [[0.3]]), digest(fl.DPS, [[0.31]])}) == 3
+    same = digest(fl.DPS)
+    assert same == digest(fl.DPS)
+    assert len({same, digest(fl.TMPD), digest(fl.DPS, 0.31)}) == 3
     flat, round_ = (partial(fl.PiGDM, data_var=v) for v in (math.inf, 1.0))
-    assert digest(flat, [[0.3]]) != digest(round_, [[0.3]])
+    assert digest(flat) != digest(round_)
+    assert digest(fl.Drawn(exact)) == digest(fl.Drawn(exact)) != digest(fl.Drawn(twice))
+
+
+def twice(task):
+    """Another sampler."""
+    return exact(task)
+
+
+def test_a_particle_that_depends_on_its_batch_is_found_out():
+    problem, how = fl.problems.two_atoms(), Sampling(n=50, steps=9)
+    assert coupling(problem, fl.DPS, how) == 0
+
+    def joint(task):
+        """Every particle is pulled to the mean of its batch by a hundredth, at each step."""
+        return lambda x, t, s, generator: 0.99 * x + 0.01 * x.mean(0)
+
+    # half of 128 starts are drawn anew: their mean moves by sqrt(2 / 64) deviations, which ten
+    # steps bring to each particle by 1 - .99^10; by four such deviations more or less
+    found = coupling(problem, fl.Stepped(joint), how)
+    assert 0 < found < 4 * (2 / 64) ** 0.5 * (1 - 0.99**10)
+    assert math.isnan(coupling(problem, fl.TDS, how))  # it names its runs
+
+
+def test_the_measurements_lie_over_all_of_p_of_y():
+    problem = fl.problems.trimodal()
+    asked = leaderboard.Asked.of(problem, 12, None, 100, 0)
+    below = Evidence(problem).below(asked.y[:, 0])
+    shares = torch.arange(12) / 12
+    # each from its twelfth of 1,200 draws, whose quantiles are known to sqrt(1 / 4 / 1200)
+    slack = 4 * (0.25 / 1200) ** 0.5
+    assert bool(((below > shares - slack) & (below < shares + 1 / 12 + slack)).all())
+    assert not torch.equal(asked.y, leaderboard.Asked.of(problem, 12, None, 100, 1).y)
+    assert asked.settings == {"n": 400, "steps": 100, "seed": 0, "measurements": 12}
+    data = leaderboard.Asked.of(fl.problems.digits_masked(), None, None, 100, 0)
+    assert data.y.shape == (6, 32)
+    assert data.settings["n"] == 128
+    with pytest.raises(ValueError, match="measurements"):
+        leaderboard.Asked.of(problem, 1, None, 100, 0)
+
+
+def test_what_a_row_says_of_weights_spread_and_places():
+    problem = fl.problems.trimodal()
+
+    def middle(task):
+        """All particles between two modes, where the prior has none."""
+        return torch.full_like(task.start, -0.8)
+
+    row = rank({"middle": fl.Drawn(middle)}, [problem], n=300, measurements=3).rows[0]
+    assert row.spread[0] < 0.1
+    assert row.spread[1] == 1e-3  # where it ends, for it has no path
+    # nothing there is probable, and almost all exact draws are inside: 1 % are unlucky
+    assert all(one.hallucinated > 0.9 for one in row.each)
+    for one in row.each:
+        errors = [abs(a - b) for a, b in zip(one.shares, one.truth, strict=True)]
+        assert abs(one.weight) == max(errors)
+        assert one.total_variation == pytest.approx(sum(errors) / 2)
+    assert row.weight == pytest.approx(sum(abs(one.weight) for one in row.each) / 3)
+
+
+def test_a_new_method_stands_beside_the_stored_rows(tmp_path, capsys):
+    settings = {"n": 60, "steps": 5, "measurements": 2}
+    rank({"DDRM": fl.DDRM, "SDA": fl.SDA}, [fl.problems.two_atoms()], **settings, folder=tmp_path)
+    words = [word for name, value in settings.items() for word in (f"--{name}", str(value))]
+    told = ["rank", "DMPS", "--problem", "two_atoms", "--stored", str(tmp_path)]
+    assert main([*told, *words]) == 0
+    out, error = capsys.readouterr()
+    assert {line.split()[1] for line in out.splitlines()[1:]} == {"DMPS", "DDRM", "SDA"}
+    assert "2 stored rows" in error
+    assert main([*told, *words, "--beside", "SDA"]) == 0
+    out, error = capsys.readouterr()
+    assert {line.split()[1] for line in out.splitlines()[1:]} == {"DMPS", "SDA"}
+    assert main([*told, *words, "--seed", "5"]) == 0
+    out, error = capsys.readouterr()
+    assert {line.split()[1] for line in out.splitlines()[1:]} == {"DMPS", "DPS", "TMPD"}
+    assert "2 left out, made with n 60, steps 5, seed 0, measurements 2: DPS and TMPD" in error
+    file = tmp_path / "two_atoms" / "SDA.json"
+    file.write_text(file.read_text("utf-8").replace(fl.__version__, "0.0.1"), "utf-8")
+    fits, why = stored_rows(tmp_path, leaderboard.Asked.of(fl.problems.two_atoms(), 2, 60, 5, 0))
+    assert [row.method for row in fits] == ["DDRM"]
+    assert "1 left out, of version 0.0.1" in why
+    other = fl.problems.two_atoms(distance=2.0)
+    assert (
+        "of other measurements"
+        in stored_rows(tmp_path, leaderboard.Asked.of(other, 2, 60, 5, 0))[1]
+    )
+    assert (
+        "no rows of gaussian"
+        in stored_rows(tmp_path, leaderboard.Asked.of(fl.problems.gaussian(), 2, 60, 5, 0))[1]
+    )
+
+
+def test_a_row_in_a_file_is_the_row(tmp_path):
+    asked = leaderboard.Asked.of(fl.problems.trimodal(), 3, 80, 6, 2)
+    for method in (fl.DPS, partial(fl.REDDiff, steps=20)):
+        row = asked.row("mine", method, leaderboard.made_here(asked, method))
+        path = tmp_path / "mine.json"
+        write(path, row)
+        known = read(path, asked.y)
+        assert known.made == row.made
+        for one, other in zip(known.each, row.each, strict=True):
+            for name in ("w1", "weight", "spread", "hallucinated"):
+                assert getattr(one, name) == pytest.approx(getattr(other, name), rel=1e-3)
+            assert one.ratios == pytest.approx(other.ratios, rel=1e-2)
+            assert one.times == pytest.approx(other.times, rel=1e-3)
+        torch.testing.assert_close(measured_at(path), row.y, atol=1e-5, rtol=1e-5)
+    assert path.stat().st_size < 5000
+    many, wide = (replace(row, y=torch.ones(size).double()) for size in ((9, 1), (2, 9)))
+    write(path, many)
+    assert measured_at(path).shape == (9, 1)
+    write(path, wide)  # a measurement of nine numbers is simulated again, and not stored
+    assert measured_at(path) is None
+    path.write_text('{"format": 0}', encoding="utf-8")
+    assert read(path, asked.y) is None

@@ -17,10 +17,14 @@ from fsps_lite.cli.options import parser
 from fsps_lite.cli.pictures import asked
 from fsps_lite.cli.saves import check, save
 from fsps_lite.cli.side_by_side import beside
+from fsps_lite.cli.stored_rows import stored_rows
 from fsps_lite.cli.unknown import Unknown
 from fsps_lite.diagnosis import calibrate, compare, diagnose, rank
+from fsps_lite.diagnosis.leaderboard import STEPS, Asked, ranked
+from fsps_lite.diagnosis.rows import Row
 
 SETTINGS = ("n", "steps", "seed", "measurements", "draws", "by_law")  # as the functions call them
+BESIDE = ("DPS", "TMPD")  # where no stored row fits
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -103,10 +107,35 @@ def _calibrate(options: argparse.Namespace) -> None:
 
 
 def _rank(options: argparse.Namespace) -> None:
-    """Run the method at many measurements beside others, and print the table."""
-    methods = find_methods([options.method, *options.beside])
-    known = find_problem(options.problem)
-    print(rank(methods, [known], **_given(options), folder=options.folder, jobs=options.jobs))
+    """Run the method at many measurements, and print it in one table with others."""
+    problem, given = find_problem(options.problem), _given(options)
+    rows = _beside(options, Asked.of(problem, **_asked(given)))
+    names = {row.method for row in rows}
+    wanted = [name for name in options.beside or () if name not in names]
+    methods = find_methods([options.method, *wanted])
+    run = rank(methods, [problem], **given, folder=options.folder, jobs=options.jobs)
+    print(ranked([*run.rows, *(row for row in rows if row.method not in methods)]))
+
+
+def _asked(given: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings of a rank, with its defaults."""
+    return {"measurements": None, "n": None, "steps": STEPS, "seed": 0, **given}
+
+
+def _beside(options: argparse.Namespace, asked: Asked) -> list[Row]:
+    """The stored rows to stand beside: those that are named, or all; what there is is told."""
+    if ":" in options.problem:  # whose rows nobody has stored
+        rows: list[Row] = []
+        told = f"no rows of {options.problem} are stored"
+    else:
+        rows, told = stored_rows(Path(options.stored), asked)
+    if options.beside is not None:
+        rows = [row for row in rows if row.method in options.beside]
+    elif not rows:
+        options.beside = [name for name in BESIDE if name != options.method]
+        told += f": {' and '.join(options.beside)} are run"
+    print(f"fsps_lite: {told}", file=sys.stderr)
+    return rows
 
 
 def _samples(options: argparse.Namespace) -> None:

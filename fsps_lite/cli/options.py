@@ -3,6 +3,8 @@
 import argparse
 from collections.abc import Callable
 
+from fsps_lite.cli.stored_rows import STORED
+
 PROGRAM = "python -m fsps_lite"
 DESCRIPTION = """Diagnose a sampler beside the exact posterior.
 
@@ -31,7 +33,8 @@ EXAMPLES = {
     python -m fsps_lite calibrate mymodule:MyMethod --problem gaussian --measurements 200 --by-law
 """,
     "rank": """
-    python -m fsps_lite rank mymodule:MyMethod --problem two_atoms --beside DPS TMPD
+    python -m fsps_lite rank mymodule:MyMethod --problem two_atoms
+    python -m fsps_lite rank mymodule:MyMethod --problem mymodule:make --beside DPS TMPD
     python -m fsps_lite rank TDS --problem trimodal --folder cells
 """,
     "samples": """
@@ -96,7 +99,9 @@ def _calibrate(add: AddParser) -> None:
 def _rank(add: AddParser) -> None:
     run = _command(add, "rank", "run methods at many measurements, and rank them")
     run.add_argument("method", help="as for diagnose")
-    run.add_argument("--beside", nargs="*", default=["DPS", "TMPD"], help="other methods")
+    beside = "other methods: stored rows where they fit, else run (default: all stored rows)"
+    run.add_argument("--beside", nargs="*", help=beside)
+    run.add_argument("--stored", default=str(STORED), metavar="FOLDER", help="of the stored rows")
     _running(run)
     run.add_argument("--n", type=int, help="particles")
     run.add_argument("--measurements", type=int, help="y simulated from the prior")

@@ -1,4 +1,4 @@
-"""python -m tools.images     compute what the chapter *From toys to images* has stored (ten minutes)
+"""python -m tools.images     compute what the chapter *From toys to images* has stored: ten minutes
 
 What is done is kept in build/images.json. Called again after it was stopped, the command goes on
 there; at the end it writes the results into the chapter, and takes that file away.

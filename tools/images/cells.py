@@ -39,7 +39,8 @@ SAMPLERS: Mapping[str, Callable[[fl.Diffusion, Likelihood], fl.Sampler]] = {
 }
 # Two runs of 64 particles; and RED-diff's hardly differ.
 COUNTS = {"TDS": 128, "TDS (twist DPS)": 128, "RED-diff": 8}
-ANY = ("exact score", "DPS", "SDA", "TDS (twist DPS)", "DiffPIR", "RED-diff")  # those that take any operator
+# Those that take any operator.
+ANY = ("exact score", "DPS", "SDA", "TDS (twist DPS)", "DiffPIR", "RED-diff")
 LINEAR = tuple(name for name in (*SCORES, *SAMPLERS) if name not in ("SDA", "TDS (twist DPS)"))
 CELLS: Mapping[str, tuple[str, ...]] = {
     **{name: ANY if name == "saturation" else LINEAR for name in OPERATORS},
