@@ -104,7 +104,7 @@ def test_the_report_says_whose_error_it_is(folder, capsys):
         (["--data", "pictures.npz", "--size", "8", "8"], "`size` and `grey` are for folders"),
         (["--held-out", "drawn:unseen"], "--held-out needs --network"),
         (["--data", "pictures.npz", "--picture", "3"], "from 0 to 2, got 3"),
-        (["--data", "pictures.npz", "--operator", "blurr"], "did you mean 'blur'"),
+        (["--data", "pictures.npz", "--operator", "blu"], "did you mean 'blur'"),
         (["--data", "pictures.npz", "--operator", "drawn:raw"], "a function of the shape"),
         (["--network", "weights.npz"], "no file 'weights.npz'"),
         (["--network", "drawn:raw"], "networks.eps_prediction(network"),
