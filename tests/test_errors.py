@@ -36,6 +36,7 @@ from fsps_lite import (
     StepDPS,
     Stepped,
     Trajectory,
+    UnsupportedLikelihood,
     ZetaDPS,
     blur,
     bridge,
@@ -863,7 +864,7 @@ CASES = {
         lambda: DPS(DIFFUSION, Likelihood(Nonlinear(lambda x: x.detach(), "detached"), Y, 0.5))(
             X, 0.5
         ),
-        V,
+        UnsupportedLikelihood,
         "operator",
         "no gradient",
     ),
