@@ -107,3 +107,13 @@ def test_of_a_density_only_those_panels_are_left_out_that_do_not_count(t):
     x = near.sort(0).values
     some = LinePosterior(x, *scales, known._centred, known.log_weights, prior.panels)
     assert max(nodes.stop - nodes.start for _, nodes in some._groups) < 0.8 * len(known.atoms)
+
+
+@pytest.mark.parametrize(("y", "n", "wide"), [(0.5, 400, 1.0), (0.5, 2000, 3.0), (0.05, 400, 3.0)])
+def test_a_large_cloud_on_a_line_has_the_score_of_its_rows(y, n, wide):
+    """However many times the pieces are halved: to the 1e-7 that the interpolation promises."""
+    posterior = fl.problems.square(y=y).posterior
+    for t in (0.0316, 0.0109, 0.0043):
+        x = wide * posterior.sample(n, t, generator=seeded(1))
+        rows = torch.cat([posterior.score(few, t) for few in x.split(50)])
+        assert_close(posterior.score(x, t), rows, rtol=0, atol=2e-7 * float(rows.abs().max()))

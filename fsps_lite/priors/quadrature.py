@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from operator import sub
 
@@ -89,29 +89,10 @@ class Joint:
 
 
 @dataclass(frozen=True, eq=False)
-class LinePosterior(AtomPosterior):
-    """As of any atoms, but that the mean of a large cloud is interpolated.
-
-    Points that lie together look at those panels alone that can matter to them.
-    """
+class SeenPosterior(AtomPosterior):
+    """As of any atoms, but that points look at those panels alone that can matter to them."""
 
     panels: Panels
-
-    @cached_property
-    def _mean(self) -> State:
-        """E[x_0 | x_t = x]; for a large cloud the score is right to 1e-7 of its largest value."""
-        x = self._x
-
-        def score(places: Tensor) -> Tensor:
-            return replace(self, x=places[:, None]).score[:, 0]
-
-        flat = x.flatten()
-        if len(flat) <= 2 * PLACES * PIECES or not bool(flat.isfinite().all()):
-            return super()._mean
-        low, high = flat.aminmax()
-        pieces = min(PIECES, 1 + int((high - low) / (8 * self.sigma)))
-        slope = interpolated(score, flat, pieces).reshape(x.shape)
-        return (x + self.sigma**2 * slope) / self.alpha
 
     def _over_all(self) -> Attended:
         """Of the nodes that can matter: all others have a share of e^-40 at most."""
@@ -150,10 +131,33 @@ class LinePosterior(AtomPosterior):
         rate = -0.5 / float(self.sigma) ** 2
         least = (panels.log_masses + rate * far.square_()).amax(-1, keepdim=True)
         most = panels.log_masses + rate * near.square_()
-        place = (most > least - NATS - math.log(len(left))).int() * torch.arange(1, len(left) + 1)
+        counted = torch.arange(1, len(left) + 1, device=left.device)
+        place = (most > least - NATS - math.log(len(left))).int() * counted
         last = ORDER * place.amax(-1)
         place[place == 0] = len(left)
         return (ORDER * (place.amin(-1) - 1)).tolist(), last.tolist()
+
+
+@dataclass(frozen=True, eq=False)
+class LinePosterior(SeenPosterior):
+    """As above, but that the mean of a large cloud is interpolated."""
+
+    @cached_property
+    def _mean(self) -> State:
+        """E[x_0 | x_t = x]; for a large cloud the score is right to 1e-7 of its largest value."""
+        x, scales = self._x, (self.alpha, self.sigma)
+        known = self.centred, self.log_weights, self.panels
+
+        def score(places: Tensor) -> Tensor:
+            return SeenPosterior(places[:, None], *scales, *known).score[:, 0]
+
+        flat = x.flatten()
+        if len(flat) <= 2 * PLACES * PIECES or not bool(flat.isfinite().all()):
+            return super()._mean
+        low, high = flat.aminmax()
+        pieces = min(PIECES, 1 + int((high - low) / (8 * self.sigma)))
+        slope = interpolated(score, flat, pieces).reshape(x.shape)
+        return (x + self.sigma**2 * slope) / self.alpha
 
 
 @dataclass(frozen=True, eq=False)
