@@ -26,6 +26,7 @@ from fsps_lite.types import State
 
 REFERENCE = 4  # exact draws for each particle, with which both clouds are compared
 LOOKS = 12  # times at which the spread along a path is compared
+RARE = 2  # the seed of the prior's draws that say what is rare: the same for all measurements
 
 
 @dataclass(frozen=True)
@@ -125,7 +126,7 @@ class Judge:
         if not len(x) or not explainable(problem.likelihood):
             return math.nan
         if t not in self.rare:
-            g = torch.Generator(problem.device).manual_seed(self.how.seed + 2)
+            g = torch.Generator(problem.device).manual_seed(RARE)
             self.rare[t] = rarest(problem, t, g)
         alpha, prior = problem.schedule.alpha(t), problem.diffusion
         g = torch.Generator(problem.device).manual_seed(self.how.seed + 3)
