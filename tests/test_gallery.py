@@ -290,3 +290,9 @@ def test_a_cluster_does_the_work_of_a_worker_that_is_killed(tmp_path):
     assert len(list(tmp_path.rglob("*.json"))) == 12
     job = Job("row", "DPS", "two_atoms", Size(100, 3, 60))
     assert timeless(job.text()) == timeless((tmp_path / job.path).read_text("utf-8"))
+
+
+@pytest.mark.parametrize("wrong", [["--only", "DSP"], ["--on", "two_atms"], ["--kinds", "foo"]])
+def test_a_name_that_is_none_is_answered(wrong, tmp_path):
+    with pytest.raises(SystemExit, match=f"{wrong[0]} {wrong[1]}: the gallery has "):
+        main([*wrong, "--folder", str(tmp_path)])

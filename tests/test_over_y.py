@@ -9,6 +9,7 @@ import torch
 
 import fsps_lite as fl
 from tools import over_y
+from tools import stored as stored_cell
 
 pytestmark = pytest.mark.usefixtures("unchecked")
 PAIRS = 150
@@ -73,9 +74,9 @@ def test_the_draws_of_an_exact_cloud_are_found_at_the_level_of_the_test():
 def test_results_are_written_into_the_chapter_as_json():
     results = {"maps": {"a": {"y": [0.5, 1.0]}}, "power": {"b": {"W1": {"5": 0.25}}}}
     text = 'before\nSTORED = json.loads("""\n{}\n""")\nafter\n'
-    new = over_y.STORED.sub(lambda _: over_y.written(results), text)
+    new = stored_cell.CELL.sub(lambda _: stored_cell.written(results), text)
     assert new.startswith("before\n")
     assert new.endswith('\n""")\nafter\n')
-    assert over_y.stored(new) == results == json.loads(over_y.written(results))
+    assert over_y.stored(new) == results == json.loads(stored_cell.written(results))
     with pytest.raises(LookupError, match="has no cell with STORED"):
         over_y.stored("nothing")

@@ -7,9 +7,7 @@ All together take about ten minutes of one core: too long for a chapter. A test 
 each again.
 """
 
-import json
 import math
-import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache, partial
@@ -27,10 +25,10 @@ from fsps_lite.diagnosis.method import ScoreMethod
 from fsps_lite.diagnosis.sampling import Sampling
 from fsps_lite.likelihood import Likelihood
 from fsps_lite.problems import Problem
-from tools.over_y import flat, written
+from tools.over_y import flat
+from tools.stored import results_of, store
 
 CHAPTER = Path(__file__).resolve().parents[1] / "book" / "chapters" / "a-learned-denoiser.md"
-STORED = re.compile(r'(?<=STORED = json\.loads\("""\n).*?(?=\n"""\))', re.DOTALL)
 
 Y, N, STEPS = 10, 100, 60  # held-out pictures that are measured; particles; steps
 FEW, SOME = 3, 60  # pictures and particles for the treatments: they take a product for each pixel
@@ -198,11 +196,7 @@ PARTS: Mapping[str, Callable[[Tell], dict[str, Any]]] = {
 
 def stored(text: str | None = None) -> dict[str, Any]:
     """What the chapter has stored."""
-    found = STORED.search(CHAPTER.read_text(encoding="utf-8") if text is None else text)
-    if not found:
-        raise LookupError(f'{CHAPTER.name} has no cell with STORED = json.loads("""')
-    told: dict[str, Any] = json.loads(found[0])
-    return told
+    return results_of(CHAPTER, text)
 
 
 def main(parts: Sequence[str], tell: Tell = print) -> int:
@@ -212,8 +206,7 @@ def main(parts: Sequence[str], tell: Tell = print) -> int:
         raise SystemExit(f"tools.learned knows {', '.join(PARTS)}, got {', '.join(unknown)}")
     new = {name: PARTS[name](tell) for name in parts or PARTS}
     results = {name: (stored() | new).get(name) for name in PARTS}
-    text = CHAPTER.read_text(encoding="utf-8")
-    CHAPTER.write_text(STORED.sub(lambda _: written(results), text), encoding="utf-8", newline="\n")
+    store(CHAPTER, results)
     return 0
 
 

@@ -6,9 +6,7 @@ The maps are by law, 200 steps each: a chapter has a minute, and one law takes a
 need thousands of measurements. A test computes a sample of each again.
 """
 
-import json
 import math
-import re
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -24,9 +22,9 @@ from fsps_lite.diagnosis.method import ScoreMethod
 from fsps_lite.likelihood import Likelihood
 from fsps_lite.measures import rank_of, rank_test, tarp_ranks
 from fsps_lite.problems import Problem
+from tools.stored import results_of, store
 
 CHAPTER = Path(__file__).resolve().parents[1] / "book" / "chapters" / "every-measurement.md"
-STORED = re.compile(r'(?<=STORED = json\.loads\("""\n).*?(?=\n"""\))', re.DOTALL)
 
 DRAWS, NULLS = 20, 19  # of the method and of each exact cloud at a y; exact clouds
 STEPS, STOP = 100, 1e-3
@@ -193,18 +191,7 @@ def power_of(case: str, count: int | None = None) -> dict[str, dict[int, float]]
 
 def stored(text: str | None = None) -> dict[str, Any]:
     """What the chapter has stored."""
-    found = STORED.search(CHAPTER.read_text(encoding="utf-8") if text is None else text)
-    if not found:
-        raise LookupError(f'{CHAPTER.name} has no cell with STORED = json.loads("""')
-    told: dict[str, Any] = json.loads(found[0])
-    return told
-
-
-def written(results: Mapping[str, Any]) -> str:
-    """JSON with a line for each list, so that a change shows where it is."""
-    text = json.dumps(results, indent=1)
-    flat_lists = re.sub(r"\[[^][]*\]", lambda m: re.sub(r"\s+", "", m[0]), text)
-    return re.sub(r"\{[^{}[\]]*\}", lambda m: re.sub(r"\s+", "", m[0]), flat_lists)
+    return results_of(CHAPTER, text)
 
 
 def main(tell: Callable[[str], object] = print) -> int:
@@ -220,9 +207,7 @@ def main(tell: Callable[[str], object] = print) -> int:
     for case in CASES:
         power[case] = power_of(case)
         tell(f"powers of {case}: {power[case]}")
-    text = CHAPTER.read_text(encoding="utf-8")
-    results = written({"maps": maps, "power": power})
-    CHAPTER.write_text(STORED.sub(lambda _: results, text), encoding="utf-8", newline="\n")
+    store(CHAPTER, {"maps": maps, "power": power})
     return 0
 
 

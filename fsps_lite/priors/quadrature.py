@@ -145,19 +145,19 @@ class LinePosterior(SeenPosterior):
     @cached_property
     def _mean(self) -> State:
         """E[x_0 | x_t = x]; for a large cloud the score is right to 1e-7 of its largest value."""
-        x, scales = self._x, (self.alpha, self.sigma)
-        known = self.centred, self.log_weights, self.panels
+        x, alpha, sigma = self._x, self.alpha, self.sigma
 
         def score(places: Tensor) -> Tensor:
-            return SeenPosterior(places[:, None], *scales, *known).score[:, 0]
+            known = places[:, None], alpha, sigma, self.centred, self.log_weights
+            return SeenPosterior(*known, self.panels).score[:, 0]
 
         flat = x.flatten()
         if len(flat) <= 2 * PLACES * PIECES or not bool(flat.isfinite().all()):
             return super()._mean
         low, high = flat.aminmax()
-        pieces = min(PIECES, 1 + int((high - low) / (8 * self.sigma)))
+        pieces = min(PIECES, 1 + int((high - low) / (8 * sigma)))
         slope = interpolated(score, flat, pieces).reshape(x.shape)
-        return (x + self.sigma**2 * slope) / self.alpha
+        return (x + sigma**2 * slope) / alpha
 
 
 @dataclass(frozen=True, eq=False)

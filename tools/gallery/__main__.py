@@ -21,7 +21,9 @@ def main(arguments: Sequence[str] | None = None, say: Callable[[str], object] = 
     folder = Path(options.folder)
     sweep(folder)
     size = Size(options.n, options.measurements, options.steps)
-    chosen = [job for job in all_jobs(options.peers, size) if _wanted(job, options)]
+    every = list(all_jobs(options.peers, size))
+    _check(options, every)
+    chosen = [job for job in every if _wanted(job, options)]
     todo = [job for job in chosen if not job.is_done(folder)]
     say(f"{len(chosen) - len(todo)} of {len(chosen)} are done, {len(todo)} to do")
     address = os.environ.get("CLUSTER", "")
@@ -54,6 +56,17 @@ def _line(k: int, of: int, one: Done, passed: float) -> str:
     job = one.job
     told = f"[{k:4}/{of}] {passed:6.0f} s  {job.kind:5} {job.problem:14} {job.method}"
     return f"{told}\n{one.error}" if one.error else f"{told}  {one.seconds:.1f} s"
+
+
+def _check(options: argparse.Namespace, every: Sequence[Job]) -> None:
+    """Exit with a sentence where a name is none of the gallery's: nothing to do is no answer."""
+    for option, key in (("only", "method"), ("on", "problem"), ("kinds", "kind")):
+        known = dict.fromkeys(getattr(job, key) for job in every if getattr(job, key))
+        for name in getattr(options, option) or []:
+            if name not in known:
+                raise SystemExit(
+                    f"--{option} {name}: the gallery has {'; '.join(filter(None, known))}"
+                )
 
 
 def _wanted(job: Job, options: argparse.Namespace) -> bool:

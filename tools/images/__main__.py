@@ -18,7 +18,7 @@ import torch
 from tools.images.asked import asked
 from tools.images.cells import CELLS, cell
 from tools.images.sizes import sizes
-from tools.over_y import STORED, written
+from tools.stored import results_of, store
 
 ROOT = Path(__file__).resolve().parents[2]
 CHAPTER = ROOT / "book" / "chapters" / "from-toys-to-images.md"
@@ -27,11 +27,7 @@ HALFWAY = ROOT / "build" / "images.json"
 
 def stored() -> dict[str, Any]:
     """What the chapter has stored."""
-    found = STORED.search(CHAPTER.read_text(encoding="utf-8"))
-    if not found:
-        raise LookupError(f'{CHAPTER.name} has no cell with STORED = json.loads("""')
-    told: dict[str, Any] = json.loads(found[0])
-    return told
+    return results_of(CHAPTER)
 
 
 def truths(name: str) -> dict[str, list[float]]:
@@ -71,9 +67,7 @@ def main(tell: Callable[[str], object] = print, halfway: Path = HALFWAY) -> int:
             done[key] = compute()
             halfway.write_text(json.dumps(done))
             tell(key)
-    text = CHAPTER.read_text(encoding="utf-8")
-    results = written(nested(done))
-    CHAPTER.write_text(STORED.sub(lambda _: results, text), encoding="utf-8", newline="\n")
+    store(CHAPTER, nested(done))
     halfway.unlink()
     return 0
 

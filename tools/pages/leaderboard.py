@@ -76,8 +76,8 @@ def overview(by_problem: Mapping[str, Sequence[Cell]], places: Mapping[str, str]
     """One row a method, one column a problem; the order is that of the mean rank."""
     ranks: dict[str, list[float]] = {}
     for own in by_problem.values():
-        for k, cell in enumerate(own):
-            ranks.setdefault(cell.method, []).append(k / max(1, len(own) - 1))
+        for cell in own:
+            ranks.setdefault(cell.method, []).append(_rank(cell, own) / max(1, len(own) - 1))
     order = sorted(ranks, key=lambda method: sum(ranks[method]) / len(ranks[method]))
     cells = {(c.method, c.problem): c for own in by_problem.values() for c in own}
     rows = []
@@ -88,6 +88,13 @@ def overview(by_problem: Mapping[str, Sequence[Cell]], places: Mapping[str, str]
         rows.append((group(first), [link(name(first), f"{places[method]}.html"), *shown]))
     heads = [_head(problem, own[0]) for problem, own in by_problem.items()]
     return raw(table("Expected error of each method on each problem", ["method", *heads], rows))
+
+
+def _rank(cell: Cell, own: Sequence[Cell]) -> float:
+    """The place of a row; those with the same number share the mean of their places."""
+    error = cell.mean(cell.error).value
+    same = [k for k, other in enumerate(own) if other.mean(other.error).value == error]
+    return sum(same) / len(same) if same else float(own.index(cell))
 
 
 def _head(problem: str, cell: Cell) -> str:

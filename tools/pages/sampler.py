@@ -130,7 +130,7 @@ def failure_of(heading: str, found: Mapping[str, Any], place: str) -> Drawn:
         "problem, over a shade where measurements are common. The largest is "
         f"{listed(worst)}.",
         f"The error of {heading} at each measurement; the shade is $p(y)$. Averaged over $y$ it is "
-        f"{listed(each)}. {' '.join(by)}",
+        f"{listed(each)}. {' '.join(by)} The reports below compare the weights of the parts alone.",
     )
 
 
