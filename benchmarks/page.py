@@ -36,8 +36,8 @@ def evaluations(found: dict) -> str:
 
 def goals(found: list[dict]) -> str:
     """What the tree and the arithmetic were built to reach, beside what was measured."""
-    words = {True: "met", False: "**falls short**", None: ""}
-    rows = ["| what | asked | measured | |", "|---|---|---|---|"]
+    words = {True: "yes", False: "**falls short**", None: "not judged"}
+    rows = ["| what | asked | measured | met |", "|---|---|---|---|"]
     for row in found:
         cells = row["what"], row["asked"], row["measured"], words[row["met"]]
         rows.append("| " + " | ".join(cells) + " |")
