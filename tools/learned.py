@@ -9,7 +9,7 @@ each again.
 
 import math
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cache, partial
 from pathlib import Path
 from typing import Any
@@ -159,21 +159,12 @@ def g() -> torch.Generator:
 Tell = Callable[[str], object]
 
 
-def all_crossed(tell: Tell) -> dict[str, Any]:
-    """For each operator."""
+def told(names: Iterable[str], of: Callable[[str], Any], tell: Tell, what: str) -> dict[str, Any]:
+    """For each name what ``of`` finds, told when it is found."""
     found = {}
-    for operator in OPERATORS:
-        found[operator] = of_operator(operator)
-        tell(f"the four clouds: {operator}")
-    return found
-
-
-def all_treatments(tell: Tell) -> dict[str, Any]:
-    """For each treatment of TMPD."""
-    found = {}
-    for word in TREATMENTS:
-        found[word] = of_treatment(word)
-        tell(f"TMPD ({word})")
+    for name in names:
+        found[name] = of(name)
+        tell(what.format(name))
     return found
 
 
@@ -188,8 +179,8 @@ def all_training(tell: Tell) -> dict[str, Any]:
 
 
 PARTS: Mapping[str, Callable[[Tell], dict[str, Any]]] = {
-    "crossed": all_crossed,
-    "treatments": all_treatments,
+    "crossed": lambda tell: told(OPERATORS, of_operator, tell, "the four clouds: {}"),
+    "treatments": lambda tell: told(TREATMENTS, of_treatment, tell, "TMPD ({})"),
     "training": all_training,
 }
 
@@ -205,7 +196,8 @@ def main(parts: Sequence[str], tell: Tell = print) -> int:
     if unknown := sorted(set(parts) - set(PARTS)):
         raise SystemExit(f"tools.learned knows {', '.join(PARTS)}, got {', '.join(unknown)}")
     new = {name: PARTS[name](tell) for name in parts or PARTS}
-    results = {name: (stored() | new).get(name) for name in PARTS}
+    known = stored() | new
+    results = {name: known.get(name) for name in PARTS}
     store(CHAPTER, results)
     return 0
 

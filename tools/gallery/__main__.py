@@ -64,9 +64,7 @@ def _check(options: argparse.Namespace, every: Sequence[Job]) -> None:
         known = dict.fromkeys(getattr(job, key) for job in every if getattr(job, key))
         for name in getattr(options, option) or []:
             if name not in known:
-                raise SystemExit(
-                    f"--{option} {name}: the gallery has {'; '.join(filter(None, known))}"
-                )
+                raise SystemExit(f"--{option} {name}: the gallery has {'; '.join(known)}")
 
 
 def _wanted(job: Job, options: argparse.Namespace) -> bool:
